@@ -1,0 +1,1 @@
+"""State: SQLite for the embedded store."""

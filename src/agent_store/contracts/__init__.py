@@ -1,0 +1,1 @@
+"""Every event and every tool: all that agents know of each other. One module a capability."""

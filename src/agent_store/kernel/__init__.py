@@ -1,0 +1,1 @@
+"""What an agent is made of. Imports no driver, SDK, web framework or engine (import-linter keeps it so)."""

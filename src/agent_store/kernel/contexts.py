@@ -1,0 +1,389 @@
+"""The forms of `Context`: inside a transaction, in a process of steps, in a read tool."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import structlog
+from pydantic import BaseModel, TypeAdapter
+
+from agent_store.kernel import errors, journal
+from agent_store.kernel.clock import Clock
+from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.context import Context, Repository, Session
+from agent_store.kernel.errors import KeyReused, PermanentError, StaleSpeaker, StoreError, TemporaryError
+from agent_store.kernel.event import Envelope, Event, wrap
+from agent_store.kernel.ids import new_id
+from agent_store.kernel.store import Store, Unit
+from agent_store.kernel.tool import Principal, Tool
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from agent_store.kernel.toolbox import Toolbox
+
+R = TypeVar("R")
+T = TypeVar("T")
+Repo = TypeVar("Repo", bound=Repository)
+
+_NOBODY = Principal()
+_log: FilteringBoundLogger = structlog.get_logger("agent_store")
+
+
+def new_trace() -> str:
+    """A W3C `traceparent` that begins a trace."""
+    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+
+
+def child_trace(traceparent: str | None) -> str:
+    """The same trace with a span of its own."""
+    if traceparent is None or len(traceparent) != 55:
+        return new_trace()
+    return f"{traceparent[:36]}{os.urandom(8).hex()}{traceparent[52:]}"
+
+
+class World:
+    """What all contexts of a process share: clock, store, toolbox, ports and settings by type."""
+
+    def __init__(self, store: Store, clock: Clock, toolbox: Toolbox, ports: Mapping[type[Any], object]) -> None:
+        self.store = store
+        self.clock = clock
+        self.toolbox = toolbox
+        self.ports: dict[type[Any], object] = dict(ports)
+
+
+class BaseContext(Context):
+    """What every form can do."""
+
+    def __init__(self, world: World, consumer: Consumer, event: Envelope, principal: Principal, key: str) -> None:
+        self._world = world
+        self._consumer = consumer
+        self._event = event
+        self._principal = principal
+        self._key = key
+
+    @property
+    def event(self) -> Envelope:
+        return self._event
+
+    @property
+    def principal(self) -> Principal:
+        return self._principal
+
+    @property
+    def key(self) -> str:
+        return self._key
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        trace = self._event.traceparent
+        return _log.bind(
+            consumer=self._consumer.name,
+            event_type=self._event.type,
+            event_id=self._event.id,
+            trace_id=trace[3:35] if trace else None,
+        )
+
+    @property
+    def db(self) -> Session:
+        return self._world.store.reader
+
+    def now(self) -> datetime:
+        return self._world.clock.now()
+
+    def get(self, repository: type[Repo]) -> Repo:
+        return repository(self.db)
+
+    def use(self, port: type[T]) -> T:
+        try:
+            return self._world.ports[port]  # type: ignore[return-value]  # the registry is keyed by the type
+        except KeyError:
+            raise LookupError(f"{self._consumer.name} needs a {port.__name__}: the entrypoint gave none") from None
+
+    def new_id(self) -> str:
+        return new_id()
+
+    def acting_for(self, principal: Principal) -> None:
+        self._principal = principal
+
+    def _wrap(self, event: Event, brand: str | None, channel: str | None, id: str | None) -> Envelope:
+        cause = self._event
+        return wrap(
+            event,
+            id=id or new_id(),
+            source=self._consumer.source,
+            time=self._world.clock.now(),
+            brand=brand or cause.brand or self._principal.brand,
+            channel=channel or cause.channel or self._principal.channel,
+            correlationid=cause.correlationid or cause.id,
+            causationid=cause.id,
+            traceparent=child_trace(cause.traceparent),
+            tracestate=cause.tracestate,
+        )
+
+    def _not_here(self, what: str) -> NoReturn:
+        raise RuntimeError(f"{what} is not possible here: see the docstring of kernel.context.Context")
+
+    def emit(
+        self,
+        event: Event,
+        *,
+        at: datetime | None = None,
+        brand: str | None = None,
+        channel: str | None = None,
+        id: str | None = None,
+    ) -> str:
+        self._not_here("emit")
+
+    async def step(self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None) -> Any:
+        self._not_here("step")
+
+    async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
+        self._not_here("call")
+
+    async def write(self, name: str, change: Callable[[Context], Awaitable[R]], result: type[R] | None = None) -> R:
+        self._not_here("write")
+
+    async def fence(self, conversation_id: str, token: int | None) -> None:
+        self._not_here("fence")
+
+
+class TransactionContext(BaseContext):
+    """A transaction is open: `@on`, `@every`, write tools, the inside of `ctx.write`."""
+
+    def __init__(
+        self, world: World, consumer: Consumer, event: Envelope, principal: Principal, key: str, unit: Unit
+    ) -> None:
+        super().__init__(world, consumer, event, principal, key)
+        self._unit = unit
+
+    @property
+    def db(self) -> Session:
+        return self._unit.db
+
+    def emit(
+        self,
+        event: Event,
+        *,
+        at: datetime | None = None,
+        brand: str | None = None,
+        channel: str | None = None,
+        id: str | None = None,
+    ) -> str:
+        envelope = self._wrap(event, brand, channel, id)
+        if at is None:
+            self._unit.events.append(envelope)
+        else:
+            self._unit.timers.append((envelope, at))
+        return envelope.id
+
+    async def fence(self, conversation_id: str, token: int | None) -> None:
+        if token is None:
+            return
+        agent = self._consumer.agent.name
+        row = await self.db.first(journal.GET_FENCE, {"p_agent": agent, "p_conversation": conversation_id})
+        if row is not None and token < row["token"]:
+            raise StaleSpeaker(
+                "somebody else speaks for this conversation now: this turn's time is over", token=token, seen=row["token"]
+            )
+        if row is None or token > row["token"]:
+            await self.db.run(
+                journal.SET_FENCE,
+                {"agent": agent, "conversation_id": conversation_id, "token": token, "at": self.now()},
+            )
+
+
+class ReadContext(BaseContext):
+    """A read tool: committed state, other read tools, nothing that changes."""
+
+    async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
+        if tool.writes:
+            self._not_here(f"the writing tool {tool.tool_name}")
+        return await self._world.toolbox.call(tool, principal or self._principal, cause=self._event)
+
+
+def digest_of(tool: Tool[Any]) -> str:
+    """What two calls must share to be the same call."""
+    return hashlib.blake2b(tool.__pydantic_serializer__.to_json(tool), digest_size=16).hexdigest()
+
+
+_ANY = TypeAdapter[Any](Any)
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind is None:
+        return _ANY
+    adapter = _adapters.get(kind)
+    if adapter is None:
+        adapter = _adapters[kind] = TypeAdapter(kind)
+    return adapter
+
+
+def dump_error(error: StoreError) -> str:
+    return json.dumps(
+        {
+            "class": type(error).__name__,
+            "temporary": isinstance(error, TemporaryError),
+            "message": error.message,
+            "code": error.code,
+            "details": error.details,
+        },
+        default=lambda value: value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value),
+    )
+
+
+def load_error(text: str) -> StoreError:
+    """The error as it was journaled: its class when it is one of the kernel's, else permanent or temporary."""
+    value = json.loads(text)
+    kind = getattr(errors, value["class"], None)
+    if not (isinstance(kind, type) and issubclass(kind, StoreError)):
+        kind = TemporaryError if value["temporary"] else PermanentError
+    return kind(value["message"], code=value["code"], **value["details"])
+
+
+class ProcessContext(BaseContext):
+    """A chain of journaled steps: a `@process` handler or a steps tool. No transaction is open between them."""
+
+    def __init__(
+        self,
+        world: World,
+        consumer: Consumer,
+        event: Envelope,
+        principal: Principal,
+        key: str,
+        *,
+        journal_id: tuple[str, str],
+        known: Mapping[str, tuple[str, str, str]],
+        journal_reads: bool = True,
+    ) -> None:
+        super().__init__(world, consumer, event, principal, key)
+        self._source, self._id = journal_id
+        self._known = dict(known)
+        self._names: set[str] = set()
+        self._calls = 0
+        self._journal_reads = journal_reads
+        self.pending: list[tuple[Envelope, datetime | None]] = []
+
+    def emit(
+        self,
+        event: Event,
+        *,
+        at: datetime | None = None,
+        brand: str | None = None,
+        channel: str | None = None,
+        id: str | None = None,
+    ) -> str:
+        envelope = self._wrap(event, brand, channel, id)
+        self.pending.append((envelope, at))
+        return envelope.id
+
+    def flush_into(self, unit: Unit) -> None:
+        """Hand what was emitted to the transaction that ends the process."""
+        for envelope, at in self.pending:
+            if at is None:
+                unit.events.append(envelope)
+            else:
+                unit.timers.append((envelope, at))
+
+    def _claim(self, name: str) -> None:
+        if name in self._names:
+            raise RuntimeError(f"step {name!r} stands twice in one process: names are unique")
+        self._names.add(name)
+
+    def _recall(self, name: str, adapter: TypeAdapter[Any], digest: str = "") -> tuple[bool, Any]:
+        known = self._known.get(name)
+        if known is None:
+            return False, None
+        kind, seen, result = known
+        if digest and seen and digest != seen:
+            raise KeyReused(f"{name} was called with other arguments before: a process must be deterministic")
+        if kind in ("error", "failed"):
+            raise load_error(result)
+        return True, adapter.validate_json(result)
+
+    def _row(self, name: str, kind: str, digest: str, result: str, started: float) -> dict[str, Any]:
+        return {
+            "consumer": self._consumer.name,
+            "source": self._source,
+            "id": self._id,
+            "name": name,
+            "kind": kind,
+            "digest": digest,
+            "result": result,
+            "at": self.now(),
+            "microseconds": int((time.perf_counter() - started) * 1e6),
+        }
+
+    async def _note(self, row: dict[str, Any]) -> None:
+        async def insert_step(unit: Unit) -> None:
+            await unit.db.run(journal.INSERT_STEP, row)
+
+        await self._world.store.run(insert_step)
+
+    async def step(self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None) -> Any:
+        self._claim(name)
+        adapter = _adapter(result)
+        found, value = self._recall(name, adapter)
+        if found:
+            return value
+        started = time.perf_counter()
+        try:
+            value = await call()
+        except PermanentError as error:
+            await self._note(self._row(name, "error", "", dump_error(error), started))
+            raise
+        text = adapter.dump_json(value).decode()
+        await self._note(self._row(name, "step", "", text, started))
+        # What is used is what a resumed process would read, so that the two never differ.
+        return adapter.validate_json(text) if result is None else value
+
+    async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
+        whom = principal or self._principal
+        if not self._journal_reads and not tool.writes:
+            return await self._world.toolbox.call(tool, whom, cause=self._event)
+        self._calls += 1
+        name = f"call:{key}" if key else f"call:{self._calls}:{tool.tool_name}"
+        self._claim(name)
+        digest = digest_of(tool)
+        found, value = self._recall(name, type(tool).result_adapter, digest)
+        if found:
+            return value
+        started = time.perf_counter()
+        try:
+            result = await self._world.toolbox.call(tool, whom, key=f"{self._key}#{name}", cause=self._event)
+        except StoreError as error:
+            kind = "failed" if isinstance(error, TemporaryError) else "error"
+            await self._note(self._row(name, kind, digest, dump_error(error), started))
+            raise
+        text = type(tool).result_adapter.dump_json(result).decode()
+        await self._note(self._row(name, "call", digest, text, started))
+        return result
+
+    async def write(self, name: str, change: Callable[[Context], Awaitable[R]], result: type[R] | None = None) -> R:
+        self._claim(name)
+        adapter = _adapter(result)
+        found, value = self._recall(name, adapter)
+        if found:
+            return value
+        started = time.perf_counter()
+
+        async def change_and_note(unit: Unit) -> R:
+            inside = TransactionContext(self._world, self._consumer, self._event, self._principal, self._key, unit)
+            value = await change(inside)
+            await unit.db.run(
+                journal.INSERT_STEP, self._row(name, "write", "", adapter.dump_json(value).decode(), started)
+            )
+            return value
+
+        return await self._world.store.run(change_and_note)
+
+
+def nobody() -> Principal:
+    return _NOBODY

@@ -1,0 +1,92 @@
+"""Errors with a stable `code`, a sentence that says what to do, and a word on whether trying again can help.
+
+Handlers raise them; the dispatcher acts on them (retry or dead letter); the HTTP edge turns them into RFC 9457
+problem details.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+class StoreError(Exception):
+    """Root of all errors that the store raises on purpose.
+
+    `code` is stable and machine-readable (kebab-case); the message says what happened and what to do.
+    `status` is the HTTP status at the edge. `details` holds JSON-able facts a program can act on.
+    """
+
+    code: str = "error"
+    status: int = 500
+
+    def __init__(self, message: str, *, code: str | None = None, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        self.details: dict[str, object] = details
+
+
+class PermanentError(StoreError):
+    """Will never work, however often it is tried: the event becomes a dead letter at once."""
+
+    code = "permanent"
+    status = 422
+
+
+class TemporaryError(StoreError):
+    """May work later. `retry_after` is the other side's hint; without one, exponential backoff with jitter."""
+
+    code = "temporary"
+    status = 503
+
+    def __init__(
+        self, message: str, *, retry_after: timedelta | None = None, code: str | None = None, **details: object
+    ) -> None:
+        super().__init__(message, code=code, **details)
+        self.retry_after = retry_after
+
+
+class InvalidInput(PermanentError):
+    """The caller's data is wrong; the message names the field and what is expected."""
+
+    code = "invalid-input"
+    status = 422
+
+
+class NotFound(PermanentError):
+    code = "not-found"
+    status = 404
+
+
+class Conflict(PermanentError):
+    """The state of the thing does not allow this (any more): reload and decide anew."""
+
+    code = "conflict"
+    status = 409
+
+
+class Forbidden(PermanentError):
+    code = "forbidden"
+    status = 403
+
+
+class StaleSpeaker(PermanentError):
+    """A lease token below the highest one seen: somebody else speaks for this conversation now."""
+
+    code = "stale-speaker"
+    status = 409
+
+
+class KeyReused(PermanentError):
+    """An idempotency key came again with other arguments: a bug of the caller, so nothing is done."""
+
+    code = "idempotency-key-reused"
+    status = 422
+
+
+class BadEvent(PermanentError):
+    """A CloudEvent that breaks the specification or its contract; the message names the attribute."""
+
+    code = "bad-event"
+    status = 400

@@ -1,0 +1,224 @@
+"""The kernel's own statements on its tables: rows to envelopes and back, inbox marks, steps, calls, timers, dead letters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+
+from agent_store.kernel import cloudevents
+from agent_store.kernel.context import Row, Session
+from agent_store.kernel.event import Envelope
+from agent_store.kernel.sql import insert
+from agent_store.kernel.tables import ACCEPTED, DEAD, DONE, PARKED, RETRY, calls, dead, fences, inbox, order, outbox, steps, timers
+
+_COLUMNS = (
+    outbox.c.source, outbox.c.id, outbox.c.type, outbox.c.time, outbox.c.subject, outbox.c.partitionkey, outbox.c.sequence,
+    outbox.c.topic, outbox.c.brand, outbox.c.channel, outbox.c.correlationid, outbox.c.causationid, outbox.c.traceparent,
+    outbox.c.attributes, outbox.c.data,
+)  # fmt: skip
+
+INSERT_EVENT = insert(outbox).on_conflict_do_nothing(index_elements=[outbox.c.source, outbox.c.id])
+MARK_PUBLISHED = (
+    update(outbox)
+    .where(outbox.c.source == bindparam("p_source"), outbox.c.id == bindparam("p_id"))
+    .values(published=True)
+)
+INSERT_TIMER = insert(timers).on_conflict_do_nothing()
+DUE_TIMERS = (
+    select(timers).where(timers.c.due_at <= bindparam("now")).order_by(timers.c.due_at).limit(bindparam("most"))
+)
+NEXT_TIMER = select(func.min(timers.c.due_at).label("due_at"))
+DELETE_TIMER = delete(timers).where(timers.c.source == bindparam("p_source"), timers.c.id == bindparam("p_id"))
+
+INSERT_INBOX = insert(inbox).on_conflict_do_nothing()
+_THIS = and_(
+    inbox.c.consumer == bindparam("p_consumer"), inbox.c.source == bindparam("p_source"), inbox.c.id == bindparam("p_id")
+)
+GET_INBOX = select(inbox.c.state, inbox.c.attempts, inbox.c.due_at).where(_THIS)
+SET_INBOX = (
+    update(inbox)
+    .where(_THIS)
+    .values(
+        state=bindparam("p_state"),
+        attempts=bindparam("p_attempts"),
+        due_at=bindparam("p_due"),
+        done_at=bindparam("p_done"),
+        error=bindparam("p_error"),
+    )
+)
+FINISH_INBOX = update(inbox).where(_THIS).values(state=DONE, done_at=bindparam("p_done"), due_at=None, body=None)
+OPEN_INBOX = (
+    select(outbox.c.seq, inbox.c.consumer, inbox.c.state, inbox.c.attempts, inbox.c.due_at, *_COLUMNS)
+    .select_from(inbox.join(outbox, and_(inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id)))
+    .where(or_(inbox.c.state == ACCEPTED, inbox.c.state == RETRY, inbox.c.state == PARKED))
+    .order_by(outbox.c.seq)
+)
+PENDING_EVENTS = (
+    select(outbox.c.seq, *_COLUMNS)
+    .where(outbox.c.published.is_(False), outbox.c.seq > bindparam("after"))
+    .order_by(outbox.c.seq)
+    .limit(bindparam("most"))
+)
+CONSUMERS_OF = select(inbox.c.consumer).where(inbox.c.source == bindparam("p_source"), inbox.c.id == bindparam("p_id"))
+
+GET_ORDER = select(order.c.last).where(
+    order.c.consumer == bindparam("p_consumer"), order.c.type == bindparam("p_type"), order.c.subject == bindparam("p_subject")
+)
+_set_order = insert(order)
+SET_ORDER = _set_order.on_conflict_do_update(
+    index_elements=[order.c.consumer, order.c.type, order.c.subject],
+    set_={"last": _set_order.excluded["last"], "at": _set_order.excluded["at"]},
+)
+
+INSERT_STEP = insert(steps)
+STEPS_OF = select(steps.c.name, steps.c.kind, steps.c.digest, steps.c.result).where(
+    steps.c.consumer == bindparam("p_consumer"), steps.c.source == bindparam("p_source"), steps.c.id == bindparam("p_id")
+)
+FORGET_FAILED = delete(steps).where(
+    steps.c.consumer == bindparam("p_consumer"),
+    steps.c.source == bindparam("p_source"),
+    steps.c.id == bindparam("p_id"),
+    steps.c.kind == "failed",
+)
+GET_CALL = select(calls.c.digest, calls.c.result).where(calls.c.tool == bindparam("p_tool"), calls.c.key == bindparam("p_key"))
+INSERT_CALL = insert(calls)
+
+GET_FENCE = select(fences.c.token).where(
+    fences.c.agent == bindparam("p_agent"), fences.c.conversation_id == bindparam("p_conversation")
+)
+_set_fence = insert(fences)
+SET_FENCE = _set_fence.on_conflict_do_update(
+    index_elements=[fences.c.agent, fences.c.conversation_id],
+    set_={"token": _set_fence.excluded["token"], "at": _set_fence.excluded["at"]},
+)
+
+INSERT_DEAD = insert(dead)
+LIST_DEAD = select(dead).order_by(dead.c.seq.desc()).limit(bindparam("most"))
+GET_DEAD = select(dead).where(dead.c.seq == bindparam("p_seq"))
+MARK_REPLAYED = update(dead).where(dead.c.seq == bindparam("p_seq")).values(replayed_at=bindparam("p_at"))
+REOPEN_INBOX = update(inbox).where(_THIS).values(state=ACCEPTED, attempts=0, due_at=None, done_at=None, error=None)
+GET_EVENT = select(*_COLUMNS).where(outbox.c.source == bindparam("p_source"), outbox.c.id == bindparam("p_id"))
+
+EVENTS_AFTER = select(outbox.c.seq, *_COLUMNS).where(outbox.c.seq > bindparam("after")).order_by(outbox.c.seq).limit(bindparam("most"))
+LAST_SEQ = select(func.max(outbox.c.seq).label("seq"))
+
+_old_done = and_(inbox.c.state == DONE, inbox.c.received_at < bindparam("before"))
+RETENTION = (
+    delete(steps).where(
+        steps.c.at < bindparam("before"),
+        ~select(inbox.c.id)
+        .where(inbox.c.consumer == steps.c.consumer, inbox.c.source == steps.c.source, inbox.c.id == steps.c.id, inbox.c.state != DONE)
+        .exists(),
+    ),
+    delete(calls).where(calls.c.at < bindparam("before")),
+    delete(outbox).where(
+        outbox.c.time < bindparam("before"),
+        outbox.c.published.is_(True),
+        ~select(inbox.c.id)
+        .where(inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id, inbox.c.state != DONE)
+        .exists(),
+    ),
+    delete(inbox).where(_old_done),
+    delete(order).where(order.c.at < bindparam("before")),
+    delete(fences).where(fences.c.at < bindparam("before")),
+)  # fmt: skip
+"""What the steward forgets when it is older than the retention; nothing that is unfinished."""
+
+
+def row_of(event: Envelope, *, published: bool) -> dict[str, Any]:
+    """An outbox row. The rarer attributes share one JSON column, NULL when all are as our own events have them."""
+    rare: dict[str, Any] = {}
+    if event.dataschema is not None:
+        rare["dataschema"] = event.dataschema
+    if event.datacontenttype != "application/json":
+        rare["datacontenttype"] = event.datacontenttype
+    if event.tracestate is not None:
+        rare["tracestate"] = event.tracestate
+    if event.extensions:
+        rare["extensions"] = dict(event.extensions)
+    return {
+        "source": event.source,
+        "id": event.id,
+        "type": event.type,
+        "time": event.time,
+        "subject": event.subject,
+        "partitionkey": event.partitionkey,
+        "sequence": event.sequence,
+        "topic": event.topic,
+        "brand": event.brand,
+        "channel": event.channel,
+        "correlationid": event.correlationid,
+        "causationid": event.causationid,
+        "traceparent": event.traceparent,
+        "attributes": json.dumps(rare) if rare else None,
+        "data": event.data.decode(),
+        "published": published,
+    }
+
+
+def envelope_of(row: Row) -> Envelope:
+    rare: dict[str, Any] = json.loads(row["attributes"]) if row["attributes"] else {}
+    return Envelope(
+        id=row["id"],
+        source=row["source"],
+        type=row["type"],
+        time=row["time"],
+        data=row["data"].encode(),
+        subject=row["subject"],
+        partitionkey=row["partitionkey"],
+        sequence=row["sequence"],
+        topic=row["topic"],
+        brand=row["brand"],
+        channel=row["channel"],
+        correlationid=row["correlationid"],
+        causationid=row["causationid"],
+        traceparent=row["traceparent"],
+        dataschema=rare.get("dataschema"),
+        datacontenttype=rare.get("datacontenttype", "application/json"),
+        tracestate=rare.get("tracestate"),
+        extensions=rare.get("extensions", {}),
+    )
+
+
+async def write_events(db: Session, events: Iterable[Envelope]) -> None:
+    """Into the outbox, as not yet published. An (source, id) that stands there already stays as it is."""
+    rows = [row_of(event, published=False) for event in events]
+    if rows:
+        await db.many(INSERT_EVENT, rows)
+
+
+async def write_timers(db: Session, due: Sequence[tuple[Envelope, datetime]]) -> None:
+    if due:
+        await db.many(
+            INSERT_TIMER,
+            [
+                {"source": event.source, "id": event.id, "due_at": at, "body": cloudevents.to_structured(event).decode()}
+                for event, at in due
+            ],
+        )
+
+
+async def write_dead(
+    db: Session, consumer: str, event: Envelope, *, reason: str, attempts: int, error: str, at: datetime
+) -> None:
+    await db.run(
+        INSERT_DEAD,
+        {
+            "consumer": consumer,
+            "source": event.source,
+            "id": event.id,
+            "type": event.type,
+            "reason": reason,
+            "attempts": attempts,
+            "error": error,
+            "body": cloudevents.to_structured(event).decode(),
+            "at": at,
+        },
+    )
+
+
+__all__ = ["ACCEPTED", "DEAD", "DONE", "PARKED", "RETRY", "envelope_of", "row_of", "write_dead", "write_events", "write_timers"]

@@ -1,0 +1,172 @@
+"""Puts agents, store, toolbox, dispatcher and steward together: one process of the store, on the local bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import MetaData
+
+from agent_store.kernel import cloudevents, journal, tables
+from agent_store.kernel.clock import Clock, SystemClock
+from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.context import Context, Row
+from agent_store.kernel.contexts import TransactionContext, World, new_trace
+from agent_store.kernel.dispatcher import Delivery, Dispatcher
+from agent_store.kernel.errors import NotFound
+from agent_store.kernel.event import Envelope, Event, wrap
+from agent_store.kernel.ids import new_id
+from agent_store.kernel.metrics import Metrics, NoMetrics
+from agent_store.kernel.steward import Steward
+from agent_store.kernel.store import Store, Unit
+from agent_store.kernel.tool import Principal, Tool
+from agent_store.kernel.toolbox import LocalToolbox
+
+R = TypeVar("R")
+
+
+class Runtime:
+    """Consumers made live. `start` recovers what a killed process left; `stop` drains."""
+
+    def __init__(
+        self,
+        store: Store,
+        consumers: Iterable[Consumer],
+        *,
+        clock: Clock | None = None,
+        ports: Mapping[type[Any], object] | None = None,
+        metrics: Metrics | None = None,
+        retention: timedelta = timedelta(days=30),
+    ) -> None:
+        self.store = store
+        self.clock = clock or SystemClock()
+        self.metrics = metrics or NoMetrics()
+        self.toolbox = LocalToolbox(self.metrics)
+        self.world = World(store, self.clock, self.toolbox, {Metrics: self.metrics, **(ports or {})})
+        self.toolbox.bind(self.world)
+        self.dispatcher = Dispatcher(self.world, self.metrics)
+        self.steward = Steward(self.world, self.dispatcher, retention=retention)
+        self._consumers = list(consumers)
+        self._watch: asyncio.Task[None] | None = None
+        store.on_commit(self._committed)
+        self.listeners: list[Callable[[Sequence[Envelope]], None]] = []
+        """Called with every committed batch of events (`events tail`, live screens)."""
+
+    def _committed(self, events: Sequence[Envelope], due: Sequence[datetime]) -> None:
+        if events:
+            self.dispatcher.publish(events)
+            for listener in self.listeners:
+                listener(events)
+        if due:
+            self.steward.notice(due)
+
+    async def start(self, *, watch: bool = True) -> int:
+        """Create missing tables, take up unfinished work, begin to keep time. Returns how many events were taken up.
+
+        `watch=False` leaves the clock to the caller (tests call `steward.tick`).
+        """
+        metadata: dict[str, MetaData] = {"kernel": tables.metadata}
+        ddl: list[str] = []
+        for consumer in self._consumers:
+            if consumer.agent.tables is not None and consumer.agent.name not in metadata:
+                metadata[consumer.agent.name] = consumer.agent.tables
+                ddl.extend(consumer.agent.ddl)
+        await self.store.create(list(metadata.values()), ddl)
+        for consumer in self._consumers:
+            self.add(consumer)
+        taken = await self.steward.recover()
+        if watch:
+            self._watch = asyncio.create_task(self.steward.run(), name="steward")
+        return taken
+
+    def add(self, consumer: Consumer) -> None:
+        """A consumer more, live (a brand that is added while the store runs)."""
+        self.dispatcher.add(consumer)
+        self.toolbox.add(consumer)
+        self.steward.add(consumer)
+
+    def remove(self, name: str) -> None:
+        self.dispatcher.remove(name)
+
+    async def call(self, tool: Tool[R], principal: Principal | None = None, *, key: str | None = None) -> R:
+        """Call a tool from the edge (an API, a page, the command line)."""
+        return await self.toolbox.call(tool, principal or Principal(), key=key)
+
+    async def transact(
+        self, consumer_name: str, change: Callable[[Context], Awaitable[R]], *, principal: Principal | None = None
+    ) -> R:
+        """Run `change` in a transaction of one consumer: how a webhook puts its delivery in."""
+        consumer = self.dispatcher.consumer(consumer_name)
+        if consumer is None:
+            raise NotFound(f"no consumer {consumer_name} runs here")
+        cause = Envelope(
+            id=new_id(), source="/agent-store/edge", type=f"edge.{consumer_name}", time=self.clock.now(),
+            traceparent=new_trace(),
+        )  # fmt: skip
+
+        async def work(unit: Unit) -> R:
+            return await change(
+                TransactionContext(self.world, consumer, cause, principal or Principal(), cause.id, unit)
+            )
+
+        return await self.store.run(work)
+
+    async def publish(
+        self, event: Event, *, source: str = "/agent-store/edge", brand: str | None = None, channel: str | None = None
+    ) -> Envelope:
+        """Put an event into the outbox as `source` would."""
+        envelope = wrap(
+            event, id=new_id(), source=source, time=self.clock.now(), brand=brand, channel=channel, traceparent=new_trace()
+        )
+
+        async def work(unit: Unit) -> None:
+            unit.events.append(envelope)
+
+        await self.store.run(work)
+        return envelope
+
+    # --- dead letters ------------------------------------------------------------------------------------------
+
+    async def dead(self, limit: int = 100) -> list[Row]:
+        """The latest dead letters, newest first."""
+        return await self.store.reader.all(journal.LIST_DEAD, {"most": limit})
+
+    async def replay(self, seq: int) -> None:
+        """Reopen the inbox row of the consumer that failed, and of no other, and try again. Raises NotFound."""
+        row = await self.store.reader.first(journal.GET_DEAD, {"p_seq": seq})
+        if row is None:
+            raise NotFound(f"there is no dead letter {seq}")
+        consumer = self.dispatcher.consumer(row["consumer"])
+        event = cloudevents.from_structured(row["body"].encode(), now=self.clock.now())
+        subscription = consumer.subscription(event) if consumer else None
+        if consumer is None or subscription is None:
+            raise NotFound(f"{row['consumer']} does not run here or no longer hears {event.type}")
+        key = {"p_consumer": consumer.name, "p_source": event.source, "p_id": event.id}
+
+        async def work(unit: Unit) -> None:
+            await unit.db.run(journal.REOPEN_INBOX, key)
+            await unit.db.run(journal.MARK_REPLAYED, {"p_seq": seq, "p_at": self.clock.now()})
+
+        await self.store.run(work)
+        self.dispatcher.deliver(Delivery(consumer, subscription, event, lambda: None, known=True, resumed=True))
+
+    async def settle(self) -> None:
+        """Wait until nothing is being handled and nothing is due now (retries and timers in the future stay)."""
+        while True:
+            await self.dispatcher.idle()
+            await self.steward.flush()
+            await asyncio.sleep(0)
+            if self.dispatcher.active == 0:
+                return
+
+    async def stop(self, *, grace: float = 10.0) -> None:
+        """Drain: begin nothing, let what runs finish for `grace` seconds; the rest resumes at the next start."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        await self.dispatcher.drain(grace)
+        await self.steward.flush()
+        await self.store.close()
