@@ -96,6 +96,7 @@ class TestStore:
     async def kill_and_restart(self) -> None:
         """As kill -9 and a new start: no drain, no commit, all memory gone; recovery runs."""
         old = self.runtime
+        old.dispatcher._draining = True
         for task in list(old.dispatcher._tasks):
             task.cancel()
         old.store.abandon()  # type: ignore[attr-defined]

@@ -88,6 +88,8 @@ class EscalationView(Shape):
     person: str | None = None
     can_reply: bool = False
     """True once the person holds the lease (moments after the claim)."""
+    unread: int = 0
+    """Messages of the customer since a person last wrote."""
     opened_at: datetime
     claimed_at: datetime | None = None
     resolved_at: datetime | None = None

@@ -21,6 +21,9 @@ R = TypeVar("R")
 
 Handler = Callable[[Any, "Context"], Awaitable[Any]]
 
+TICK_ATTEMPTS = 8
+TICK_BACKOFF = timedelta(seconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
@@ -74,6 +77,8 @@ class Agent:
         self.subscriptions: dict[str, Subscription] = {}
         self.tools: dict[str, ToolBinding] = {}
         self.schedules: dict[str, Schedule] = {}
+        self.ticks: dict[str, Subscription] = {}
+        """What runs a schedule when its tick comes, by the tick's event type."""
 
     def on(
         self,
@@ -139,6 +144,10 @@ class Agent:
 
         return register
 
+    def tick_type(self, schedule: Schedule) -> str:
+        """The type of the event that is emitted at every planned time."""
+        return f"store.schedule.{self.name}.{schedule.name}"
+
     def every(
         self, period: timedelta, *, name: str | None = None, timeout: timedelta = timedelta(seconds=30)
     ) -> Callable[[Callable[[Context], Awaitable[None]]], Callable[[Context], Awaitable[None]]]:
@@ -148,7 +157,14 @@ class Agent:
             title = name or getattr(handler, "__name__", "tick")
             if title in self.schedules:
                 raise TypeError(f"{self.name} has a schedule {title} already")
-            self.schedules[title] = Schedule(title, period, handler, timeout)
+            schedule = self.schedules[title] = Schedule(title, period, handler, timeout)
+
+            async def tick(event: Event, ctx: Context) -> None:
+                await handler(ctx)
+
+            self.ticks[self.tick_type(schedule)] = Subscription(
+                Event, tick, "on", timeout, TICK_ATTEMPTS, ordered=False, order_wait=timedelta(0), backoff=TICK_BACKOFF
+            )
             return handler
 
         return register

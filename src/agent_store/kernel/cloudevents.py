@@ -9,9 +9,10 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
 from agent_store.kernel.errors import BadEvent
@@ -21,12 +22,13 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
 _NAME = re.compile(r"[a-z0-9]{1,64}")
-_KNOWN = frozenset(
-    ("specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype", "data", "data_base64")
-    + ("topic", "brand", "channel", "partitionkey", "sequence")
-    + ("correlationid", "causationid", "traceparent", "tracestate")
-)
+_CORE = ("specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype")
 _TEXT = ("topic", "brand", "channel", "partitionkey", "correlationid", "causationid", "traceparent", "tracestate")
+_KNOWN = frozenset((*_CORE, "sequence", *_TEXT))
+_URI = re.compile(r"""[^\s<>"{}|\\^`]+""")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_MEDIA = re.compile(r"""[^\s/;,"]+/[^\s/;,"]+\s*(;.*)?""")
+_SEQUENCE = re.compile(r"[0-9]{1,18}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 
 
@@ -89,9 +91,17 @@ def from_attributes(attributes: Mapping[str, Any], data: bytes, *, now: datetime
     for name in ("subject", "dataschema", "datacontenttype", *_TEXT):
         if values.get(name) == "":
             raise BadEvent(f"{name}: leave it out or give it a value, it must not be empty", attribute=name)
+    if not _URI.fullmatch(values["source"]):
+        raise BadEvent(f"source: {values['source']!r} is no URI reference like /agent-store/orders", attribute="source")
+    schema, content_type = values.get("dataschema"), values.get("datacontenttype", "application/json")
+    if schema is not None and not (_SCHEME.match(schema) and _URI.fullmatch(schema)):
+        raise BadEvent(f"dataschema: {schema!r} is no absolute URI", attribute="dataschema")
+    if not _MEDIA.fullmatch(content_type):
+        raise BadEvent(f"datacontenttype: {content_type!r} is no media type like application/json",
+                       attribute="datacontenttype")  # fmt: skip
     sequence: int | None = None
     if "sequence" in values:
-        if not values["sequence"].isdigit():
+        if not _SEQUENCE.fullmatch(values["sequence"]):
             raise BadEvent(f"sequence: {values['sequence']!r} is no whole number from 0", attribute="sequence")
         sequence = int(values["sequence"])
     return Envelope(
@@ -101,8 +111,8 @@ def from_attributes(attributes: Mapping[str, Any], data: bytes, *, now: datetime
         time=_time(values["time"]) if "time" in values else now,
         data=data,
         subject=values.get("subject"),
-        dataschema=values.get("dataschema"),
-        datacontenttype=values.get("datacontenttype", "application/json"),
+        dataschema=schema,
+        datacontenttype=content_type,
         sequence=sequence,
         extensions={name: value for name, value in values.items() if name not in _KNOWN},
         **{name: values.get(name) for name in _TEXT},  # type: ignore[arg-type]  # eight str | None fields by name
@@ -112,18 +122,18 @@ def from_attributes(attributes: Mapping[str, Any], data: bytes, *, now: datetime
 def attributes_of(event: Envelope) -> dict[str, str]:
     """All context attributes as strings, without those that are absent."""
     values: dict[str, str] = {
+        **event.extensions,
         "specversion": "1.0",
         "id": event.id,
         "source": event.source,
         "type": event.type,
         "time": time_text(event.time),
-        **event.extensions,
     }
     if event.subject is not None:
         values["subject"] = event.subject
     if event.dataschema is not None:
         values["dataschema"] = event.dataschema
-    if event.data:
+    if event.data or event.datacontenttype != "application/json":
         values["datacontenttype"] = event.datacontenttype
     if event.sequence is not None:
         values["sequence"] = str(event.sequence)
@@ -134,31 +144,56 @@ def attributes_of(event: Envelope) -> dict[str, str]:
     return values
 
 
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _parse(text: str | bytes) -> Any:
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _dump(value: object) -> bytes:
+    """Raises ValueError for what JSON or UTF-8 cannot say (a number without end, half a surrogate pair)."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
 def to_json(event: Envelope) -> dict[str, Any]:
-    """The JSON event format: JSON data as a value, anything else as `data_base64`."""
+    """The JSON event format: JSON data as a value; anything else, broken JSON and a bare null too, as `data_base64`."""
     values: dict[str, Any] = dict(attributes_of(event))
-    if event.data:
-        if _is_json(event.datacontenttype):
-            values["data"] = json.loads(event.data)
-        else:
-            values["data_base64"] = base64.b64encode(event.data).decode()
+    if not event.data:
+        return values
+    value = _value(event.data) if _is_json(event.datacontenttype) else None
+    if value is None:
+        values["data_base64"] = base64.b64encode(event.data).decode()
+    else:
+        values["data"] = value
     return values
 
 
+def _value(data: bytes) -> Any:
+    """JSON data as a value that can be written again; None when it is none."""
+    try:
+        value = _parse(data)
+        _dump(value)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
 def to_structured(event: Envelope) -> bytes:
-    return json.dumps(to_json(event), ensure_ascii=False, separators=(",", ":")).encode()
+    return _dump(to_json(event))
 
 
 def to_batch(events: list[Envelope]) -> bytes:
-    return json.dumps([to_json(event) for event in events], ensure_ascii=False, separators=(",", ":")).encode()
+    return _dump([to_json(event) for event in events])
 
 
 def from_json(value: object, *, now: datetime) -> Envelope:
     """Read one event in the JSON event format. Raises BadEvent."""
     if not isinstance(value, dict):
         raise BadEvent("an event is a JSON object")
-    fields: dict[str, Any] = dict(value)  # type: ignore[arg-type]  # keys of a JSON object are strings
-    has_data, has_base64 = "data" in fields, fields.get("data_base64") is not None
+    fields = dict(cast("dict[str, Any]", value))
+    has_data, has_base64 = fields.get("data") is not None, fields.get("data_base64") is not None
     data_value, encoded = fields.pop("data", None), fields.pop("data_base64", None)
     if has_data and has_base64:
         raise BadEvent("data and data_base64 exclude each other", attribute="data")
@@ -168,18 +203,25 @@ def from_json(value: object, *, now: datetime) -> Envelope:
             data = base64.b64decode(encoded, validate=True)
         except (binascii.Error, TypeError, ValueError) as error:
             raise BadEvent("data_base64: is not base64", attribute="data_base64") from error
-    elif has_data and data_value is not None:
+    elif has_data:
         content_type = fields.get("datacontenttype", "application/json")
         if isinstance(data_value, str) and isinstance(content_type, str) and not _is_json(content_type):
-            data = data_value.encode()
+            data = _encode(data_value.encode)
         else:
-            data = json.dumps(data_value, ensure_ascii=False, separators=(",", ":")).encode()
+            data = _encode(partial(_dump, data_value))
     return from_attributes(fields, data, now=now)
+
+
+def _encode(encode: Callable[[], bytes]) -> bytes:
+    try:
+        return encode()
+    except (ValueError, RecursionError) as error:
+        raise BadEvent(f"data: cannot be written as JSON in UTF-8: {error}", attribute="data") from error
 
 
 def _load(body: bytes) -> object:
     try:
-        return json.loads(body)
+        return _parse(body)
     except (ValueError, RecursionError) as error:
         raise BadEvent(f"the body is no JSON: {error}") from error
 
@@ -194,11 +236,13 @@ def from_batch(body: bytes, *, now: datetime) -> list[Envelope]:
     if not isinstance(values, list):
         raise BadEvent("a batch is a JSON array of events")
     events: list[Envelope] = []
-    for index, value in enumerate(values):  # type: ignore[var-annotated]  # any JSON value
+    for index, value in enumerate(cast("list[object]", values)):
         try:
             events.append(from_json(value, now=now))
         except BadEvent as error:
-            raise BadEvent(f"event {index} of the batch: {error.message}", **error.details) from error
+            refusal = BadEvent(f"event {index} of the batch: {error.message}")
+            refusal.details = {**error.details, "index": index}
+            raise refusal from error
     return events
 
 
@@ -222,6 +266,8 @@ def from_headers(headers: Mapping[str, str], body: bytes, *, now: datetime) -> E
     for name, value in headers.items():
         if not name.startswith("ce-"):
             continue
+        if name == "ce-data":
+            raise BadEvent("ce-data: data is no attribute, send it as the body", attribute="data")
         text = value.strip()
         if len(text) > 1 and text[0] == text[-1] == '"':
             text = re.sub(r"\\(.)", r"\1", text[1:-1])

@@ -25,7 +25,7 @@ class Consumer:
 
     def subscription(self, event: Envelope) -> Subscription | None:
         """What handles this event here, or None when it is not for this consumer."""
-        subscription = self.agent.subscriptions.get(event.type)
+        subscription = self.agent.subscriptions.get(event.type) or self.agent.ticks.get(event.type)
         if subscription is None or (self.brand is not None and event.brand != self.brand):
             return None
         return subscription

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import structlog
@@ -190,7 +190,9 @@ class TransactionContext(BaseContext):
         row = await self.db.first(journal.GET_FENCE, {"p_agent": agent, "p_conversation": conversation_id})
         if row is not None and token < row["token"]:
             raise StaleSpeaker(
-                "somebody else speaks for this conversation now: this turn's time is over", token=token, seen=row["token"]
+                "somebody else speaks for this conversation now: this turn's time is over",
+                token=token,
+                seen=row["token"],
             )
         if row is None or token > row["token"]:
             await self.db.run(
@@ -234,6 +236,9 @@ def dump_error(error: StoreError) -> str:
             "message": error.message,
             "code": error.code,
             "details": error.details,
+            "retry_after": error.retry_after.total_seconds()
+            if isinstance(error, TemporaryError) and error.retry_after is not None
+            else None,
         },
         default=lambda value: value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value),
     )
@@ -245,7 +250,10 @@ def load_error(text: str) -> StoreError:
     kind = getattr(errors, value["class"], None)
     if not (isinstance(kind, type) and issubclass(kind, StoreError)):
         kind = TemporaryError if value["temporary"] else PermanentError
-    return kind(value["message"], code=value["code"], **value["details"])
+    error = kind(value["message"], code=value["code"], **value["details"])
+    if isinstance(error, TemporaryError) and value["retry_after"] is not None:
+        error.retry_after = timedelta(seconds=value["retry_after"])
+    return error
 
 
 class ProcessContext(BaseContext):
@@ -270,6 +278,8 @@ class ProcessContext(BaseContext):
         self._calls = 0
         self._journal_reads = journal_reads
         self.pending: list[tuple[Envelope, datetime | None]] = []
+        self.failed = any(kind == "failed" for kind, _, _ in known.values())
+        """Whether its journal holds a failure that may pass."""
 
     def emit(
         self,
@@ -341,8 +351,7 @@ class ProcessContext(BaseContext):
             raise
         text = adapter.dump_json(value).decode()
         await self._note(self._row(name, "step", "", text, started))
-        # What is used is what a resumed process would read, so that the two never differ.
-        return adapter.validate_json(text) if result is None else value
+        return adapter.validate_json(text)  # what a resumed process would read, so that the two never differ
 
     async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
         whom = principal or self._principal
@@ -359,7 +368,9 @@ class ProcessContext(BaseContext):
         try:
             result = await self._world.toolbox.call(tool, whom, key=f"{self._key}#{name}", cause=self._event)
         except StoreError as error:
-            kind = "failed" if isinstance(error, TemporaryError) else "error"
+            kind = "error"
+            if isinstance(error, TemporaryError):
+                kind, self.failed = "failed", True
             await self._note(self._row(name, kind, digest, dump_error(error), started))
             raise
         text = type(tool).result_adapter.dump_json(result).decode()
@@ -376,11 +387,9 @@ class ProcessContext(BaseContext):
 
         async def change_and_note(unit: Unit) -> R:
             inside = TransactionContext(self._world, self._consumer, self._event, self._principal, self._key, unit)
-            value = await change(inside)
-            await unit.db.run(
-                journal.INSERT_STEP, self._row(name, "write", "", adapter.dump_json(value).decode(), started)
-            )
-            return value
+            text = adapter.dump_json(await change(inside)).decode()
+            await unit.db.run(journal.INSERT_STEP, self._row(name, "write", "", text, started))
+            return adapter.validate_json(text)
 
         return await self._world.store.run(change_and_note)
 

@@ -12,9 +12,10 @@ import heapq
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 
 import structlog
@@ -22,8 +23,9 @@ import structlog
 from agent_store.kernel import journal
 from agent_store.kernel.agent import Subscription
 from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.context import Session
 from agent_store.kernel.contexts import ProcessContext, TransactionContext, World, nobody
-from agent_store.kernel.errors import BadEvent, PermanentError, TemporaryError
+from agent_store.kernel.errors import PermanentError, StoreError, TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.journal import ACCEPTED, DEAD, DONE, PARKED, RETRY
 from agent_store.kernel.metrics import Metrics
@@ -36,7 +38,7 @@ PROCESS_LIMIT = 256
 """Processes that run at the same time: a model or a Graph call each, so memory and sockets are bounded."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Delivery:
     """One event for one consumer. `attempts` counts failed tries; `known` is true when its inbox row stands already."""
 
@@ -47,14 +49,21 @@ class Delivery:
     attempts: int = 0
     known: bool = False
     resumed: bool = False
-    overdue: bool = False
-    """Waited long enough for its predecessors: go on without them."""
+    not_before: datetime | None = None
+    """A retry: when it stands first in its lane, the lane is held until then."""
+    patience: datetime | None = None
+    """An early one: from then on it goes on without its predecessors."""
+    ending: Callable[[], Awaitable[str]] | None = None
+    """What is to be written about the last try, as long as the store has not taken it."""
+    delays: int = 0
+    """How often the store has refused that."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Lane:
     waiting: deque[Delivery] = field(default_factory=deque[Delivery])
-    busy: bool = False
+    held: bool = False
+    """Its first delivery is a retry that is not due yet, and keeps the others behind it."""
 
 
 class _Early(Exception):
@@ -82,7 +91,7 @@ class Dispatcher:
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(PROCESS_LIMIT)
-        self._parked: dict[tuple[str, str, str, str], dict[int, Delivery]] = {}
+        self._parked: dict[tuple[str, str, str | None], list[Delivery]] = {}
         self._published: list[tuple[str, str]] = []
         self._draining = False
         self.rescheduled: Callable[[], None] = lambda: None
@@ -93,7 +102,7 @@ class Dispatcher:
         if any(known.name == consumer.name for known in self._consumers):
             return
         self._consumers.append(consumer)
-        for event_type in consumer.agent.subscriptions:
+        for event_type in (*consumer.agent.subscriptions, *consumer.agent.ticks):
             self._routes.setdefault(event_type, []).append(consumer)
 
     def remove(self, name: str) -> None:
@@ -133,101 +142,117 @@ class Dispatcher:
 
         return recorded
 
-    def take_published(self) -> list[tuple[str, str]]:
-        """What may be marked published now; the caller marks it. Losing the list only costs a redelivery."""
-        taken, self._published = self._published, []
+    def take_published(self, most: int) -> list[tuple[str, str]]:
+        """What may be marked published now; the caller marks it, or puts it back. Losing it only costs a redelivery."""
+        taken, self._published = self._published[:most], self._published[most:]
         return taken
 
+    def put_back(self, published: Sequence[tuple[str, str]]) -> None:
+        self._published.extend(published)
+
     def deliver(self, delivery: Delivery) -> None:
-        self._enter()
+        """Put it at the end of its lane."""
         if not delivery.known:
             self._metrics.received(delivery.consumer.name, delivery.event.type)
         key = (delivery.consumer.name, delivery.event.partition)
         lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = _Lane()
+        if lane is not None:
+            lane.waiting.append(delivery)
+            if not lane.held:
+                self._count(1)
+            return
+        lane = self._lanes[key] = _Lane()
         lane.waiting.append(delivery)
-        if not lane.busy:
-            self._advance(key, lane)
+        self._count(1)
+        self._advance(key, lane)
+
+    def deliver_later(self, delivery: Delivery, due: datetime) -> None:
+        """The same, and hold the lane until `due` when its turn has come (a retry that a killed process had planned)."""
+        delivery.not_before = due
+        self.deliver(delivery)
 
     def _advance(self, key: tuple[str, str], lane: _Lane) -> None:
-        if self._draining or not lane.waiting:
-            lane.busy = False
-            if not lane.waiting:
-                self._lanes.pop(key, None)
+        """Begin the lane's next delivery, or hold the lane until that may be tried again."""
+        if self._draining:
+            return  # what waits is taken up at the next start
+        if not lane.waiting:
+            del self._lanes[key]
             return
-        lane.busy = True
-        delivery = lane.waiting.popleft()
-        self._spawn(self._handle(key, lane, delivery))
-
-    def _spawn(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]  # a coroutine
+        due, lane.waiting[0].not_before = lane.waiting[0].not_before, None
+        if due is not None and due > self._world.clock.now():
+            lane.held = True
+            self._count(-len(lane.waiting))
+            self._wait(due, lambda: self._resume(key, lane))
+            return
+        task = asyncio.get_running_loop().create_task(self._handle(key, lane, lane.waiting.popleft()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _resume(self, key: tuple[str, str], lane: _Lane) -> None:
+        lane.held = False
+        self._count(len(lane.waiting))
+        self._advance(key, lane)
 
     # --- handling ----------------------------------------------------------------------------------------------
 
     async def _handle(self, key: tuple[str, str], lane: _Lane, delivery: Delivery) -> None:
-        """Run one delivery to its end (or to its next retry), then let the lane go on."""
-        keep_lane = False
+        """Run one delivery to its end or to its next retry, then let the lane go on."""
+        again = False
         try:
-            keep_lane = await self._attempt(key, lane, delivery)
+            again = await self._attempt(delivery)
         finally:
-            if not keep_lane:
-                self._leave()
-                self._advance(key, lane)
+            if again:
+                lane.waiting.appendleft(delivery)
+            else:
+                self._count(-1)
+            self._advance(key, lane)
 
-    async def _attempt(self, key: tuple[str, str], lane: _Lane, delivery: Delivery) -> bool:
-        """One try. Returns True when the lane stays held for a retry."""
-        subscription, name = delivery.subscription, delivery.consumer.name
+    async def _attempt(self, delivery: Delivery) -> bool:
+        """One try, and what is to be written about it. Returns True when the delivery stays the first of its lane."""
+        subscription, name, event_type = delivery.subscription, delivery.consumer.name, delivery.event.type
         started = time.perf_counter()
+        if delivery.ending is None:
+            try:
+                if subscription.kind == "on":
+                    outcome = await self._run_on(delivery)
+                else:
+                    async with self._slots:
+                        if self._draining:
+                            return True
+                        outcome = await self._run_process(delivery)
+            except _Early:
+                delivery.ending = partial(self._park, delivery)
+            except PermanentError as error:
+                delivery.attempts += 1
+                delivery.ending = partial(self._bury, delivery, "permanent", _say(error))
+            except Exception as error:  # noqa: BLE001  # any other failure may pass: counted, retried, in the end dead
+                delivery.ending = self._failed(delivery, error)
+            else:
+                self._metrics.handled(name, event_type, outcome, time.perf_counter() - started)
+                return False
         try:
-            if subscription.kind == "on":
-                outcome = await self._run_on(delivery)
-            else:
-                async with self._slots:
-                    outcome = await self._run_process(delivery)
-        except _Early:
-            await self._park(delivery)
-            outcome = "parked"
-        except PermanentError as error:
-            await self._bury(delivery, "permanent", f"{error.code}: {error.message}")
-            outcome = "dead"
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001  # any other failure may pass: counted, retried, in the end dead
-            delivery.attempts += 1
-            hint = error.retry_after if isinstance(error, TemporaryError) else None
-            reason = _say(error)
-            if not isinstance(error, TemporaryError):
-                _log.warning("handler.failed", consumer=name, event_type=delivery.event.type, event_id=delivery.event.id,
-                             attempt=delivery.attempts, error=reason, exc_info=error)  # fmt: skip
-            if delivery.attempts >= subscription.attempts:
-                await self._bury(delivery, "timeout" if isinstance(error, TimeoutError) else "exhausted", reason)
-                outcome = "dead"
-            else:
-                due = self._world.clock.now() + backoff(subscription, delivery.attempts, hint)
-                await self._mark(delivery, RETRY, due=due, error=reason)
-                self._metrics.handled(name, delivery.event.type, "retried", time.perf_counter() - started)
-                self._wait(due, lambda: self._again(key, lane, delivery))
-                self._leave()
-                return True
-        self._metrics.handled(name, delivery.event.type, outcome, time.perf_counter() - started)
-        return False
+            outcome = await delivery.ending()
+        except Exception as error:  # noqa: BLE001  # the store does not take it now: nothing is lost, it is tried again
+            delivery.delays += 1
+            delivery.not_before = self._world.clock.now() + backoff(subscription, delivery.delays, None)
+            _log.error("delivery.delayed", consumer=name, event_type=event_type, event_id=delivery.event.id,
+                       until=delivery.not_before.isoformat(), error=_say(error), exc_info=error)  # fmt: skip
+            return True
+        delivery.ending, delivery.delays = None, 0
+        self._metrics.handled(name, event_type, outcome, time.perf_counter() - started)
+        return outcome == "retried"
 
-    def deliver_later(self, delivery: Delivery, due: datetime) -> None:
-        """Hold the delivery's lane until `due`, then try again (a retry that a killed process had planned)."""
-        key = (delivery.consumer.name, delivery.event.partition)
-        lane = self._lanes.setdefault(key, _Lane())
-        if lane.busy:
-            self.deliver(delivery)
-            return
-        lane.busy = True
-        self._wait(due, lambda: self._again(key, lane, delivery))
-
-    def _again(self, key: tuple[str, str], lane: _Lane, delivery: Delivery) -> None:
-        self._enter()
-        self._spawn(self._handle(key, lane, delivery))
+    def _failed(self, delivery: Delivery, error: Exception) -> Callable[[], Awaitable[str]]:
+        """What is to be written after a failure that may pass: the next try, or that there was the last."""
+        delivery.attempts += 1
+        reason = _say(error)
+        if not isinstance(error, TemporaryError):
+            _log.warning("handler.failed", consumer=delivery.consumer.name, event_type=delivery.event.type,
+                         event_id=delivery.event.id, attempt=delivery.attempts, error=reason, exc_info=error)  # fmt: skip
+        if delivery.attempts >= delivery.subscription.attempts:
+            return partial(self._bury, delivery, "timeout" if isinstance(error, TimeoutError) else "exhausted", reason)
+        hint = error.retry_after if isinstance(error, TemporaryError) else None
+        return partial(self._retry, delivery, backoff(delivery.subscription, delivery.attempts, hint), reason)
 
     async def _run_on(self, delivery: Delivery) -> str:
         """State, emitted events and the inbox row in one savepoint."""
@@ -235,22 +260,20 @@ class Dispatcher:
         world = self._world
 
         async def work(unit: Unit) -> str:
-            if not delivery.known:
-                if await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, DONE)) == 0:
-                    state = await self._state(unit, delivery)
-                    if state in (DONE, DEAD):
-                        return "duplicate"
+            stands = delivery.known or await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, DONE)) == 0
+            if stands and await self._state(unit, delivery) in (DONE, DEAD):
+                return "duplicate"
             if subscription.ordered:
                 await self._check_order(unit, delivery)
             context = TransactionContext(world, consumer, event, nobody(), f"{consumer.name}:{event.id}", unit)
             await subscription.handler(event.read(subscription.event), context)
-            if delivery.known:
+            if stands:
                 await unit.db.run(journal.FINISH_INBOX, {**self._inbox_key(delivery), "p_done": world.clock.now()})
             return "done"
 
         outcome = await world.store.run(work, timeout=subscription.timeout.total_seconds())
         self._recorded(delivery)
-        if subscription.ordered and outcome == "done":
+        if subscription.ordered:
             self._unpark_next(delivery)
         return outcome
 
@@ -259,30 +282,41 @@ class Dispatcher:
         event, subscription, consumer = delivery.event, delivery.subscription, delivery.consumer
         world = self._world
 
-        async def accept(unit: Unit) -> str:
-            if not delivery.known and await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, ACCEPTED)) == 0:
-                state = await self._state(unit, delivery)
-                if state in (DONE, DEAD):
-                    return "duplicate"
+        async def accept(unit: Unit) -> bool:
+            stands = delivery.known or await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, ACCEPTED)) == 0
+            if stands:
                 delivery.resumed = True
+                if await self._state(unit, delivery) in (DONE, DEAD):
+                    return False
             if subscription.ordered:
                 await self._check_order(unit, delivery)
-            return "accepted"
+            return True
 
-        if (not delivery.known or subscription.ordered) and await world.store.run(accept) == "duplicate":
-            self._recorded(delivery)
-            return "duplicate"
+        accepted = await world.store.run(accept)
         self._recorded(delivery)
+        if not accepted:
+            return "duplicate"
         known: dict[str, tuple[str, str, str]] = {}
-        if delivery.resumed or delivery.attempts:
+        if delivery.resumed:
             rows = await world.store.reader.all(journal.STEPS_OF, self._inbox_key(delivery))
             known = {row["name"]: (row["kind"], row["digest"], row["result"]) for row in rows}
         context = ProcessContext(
-            world, consumer, event, nobody(), f"{consumer.name}:{event.id}", journal_id=(event.source, event.id), known=known
+            world,
+            consumer,
+            event,
+            nobody(),
+            f"{consumer.name}:{event.id}",
+            journal_id=(event.source, event.id),
+            known=known,
         )
-        delivery.known = True
-        async with asyncio.timeout(subscription.timeout.total_seconds()):
-            await subscription.handler(event.read(subscription.event), context)
+        try:
+            async with asyncio.timeout(subscription.timeout.total_seconds()):
+                await subscription.handler(event.read(subscription.event), context)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # the drain: it resumes at the next start
+            raise TemporaryError("what the handler waited for was cancelled", code="cancelled") from error
 
         async def finish(unit: Unit) -> None:
             context.flush_into(unit)
@@ -300,9 +334,8 @@ class Dispatcher:
         recorded()
 
     async def _state(self, unit: Unit, delivery: Delivery) -> str:
-        row = await unit.db.first(journal.GET_INBOX, self._inbox_key(delivery))
-        if row is None:
-            raise TemporaryError("the inbox row went away while it was looked at")
+        """Of an inbox row that stands."""
+        (row,) = await unit.db.all(journal.GET_INBOX, self._inbox_key(delivery))
         delivery.attempts = row["attempts"]
         return row["state"]
 
@@ -329,121 +362,140 @@ class Dispatcher:
         event = delivery.event
         if event.sequence is None or event.subject is None:
             return
-        key = {"p_consumer": delivery.consumer.name, "p_type": event.type, "p_subject": event.subject}
-        row = await unit.db.first(journal.GET_ORDER, key)
-        last = row["last"] if row is not None else 0
-        if event.sequence > last + 1 and not delivery.overdue:
+        last = await self._last(unit.db, delivery)
+        waited = delivery.patience is not None and delivery.patience <= self._world.clock.now()
+        if event.sequence > last + 1 and not waited:
             raise _Early
-        if event.sequence > last:
+        await self._pass(unit, delivery, last)
+
+    async def _last(self, db: Session, delivery: Delivery) -> int:
+        """The highest sequence of the subject that has been handled."""
+        row = await db.first(
+            journal.GET_ORDER,
+            {
+                "p_consumer": delivery.consumer.name,
+                "p_type": delivery.event.type,
+                "p_subject": delivery.event.subject,
+            },
+        )
+        return row["last"] if row is not None else 0
+
+    async def _pass(self, unit: Unit, delivery: Delivery, last: int) -> None:
+        if delivery.event.sequence is not None and delivery.event.sequence > last:
             await unit.db.run(
                 journal.SET_ORDER,
                 {
                     "consumer": delivery.consumer.name,
-                    "type": event.type,
-                    "subject": event.subject,
-                    "last": event.sequence,
+                    "type": delivery.event.type,
+                    "subject": delivery.event.subject,
+                    "last": delivery.event.sequence,
                     "at": self._world.clock.now(),
                 },
             )
 
-    async def _park(self, delivery: Delivery) -> None:
+    async def _park(self, delivery: Delivery) -> str:
         """Keep an early event durably, out of its lane's way, until its turn or until it has waited long enough."""
-        event, consumer = delivery.event, delivery.consumer
-        due = self._world.clock.now() + delivery.subscription.order_wait
-        await self._mark(delivery, PARKED, due=due, error=None)
-        self.hold(delivery, due)
-        # Its predecessor may have been finished between the look and the mark.
-        row = await self._world.store.reader.first(
-            journal.GET_ORDER, {"p_consumer": consumer.name, "p_type": event.type, "p_subject": event.subject}
-        )
-        if row is not None and event.sequence is not None and row["last"] >= event.sequence - 1:
+        due = delivery.patience or self._world.clock.now() + delivery.subscription.order_wait
+
+        async def work(unit: Unit) -> bool:
+            if await self._last(unit.db, delivery) >= _sequence(delivery) - 1:
+                return False  # its predecessor has been finished meanwhile
+            await self._write_state(unit, delivery, PARKED, due=due, error=None)
+            return True
+
+        parked = await self._world.store.run(work)
+        if parked:
+            self._recorded(delivery)
+            self._hold(delivery, due)
+        else:
+            self.deliver(delivery)
+        return "parked"
+
+    def _hold(self, delivery: Delivery, due: datetime) -> None:
+        delivery.patience = due
+        self._parked.setdefault(_place(delivery), []).append(delivery)
+        self._wait(due, lambda: self._lose_patience(delivery))
+
+    async def hold(self, delivery: Delivery, due: datetime) -> None:
+        """Park again what a killed process had parked, unless its turn has come."""
+        self._hold(delivery, due)
+        if await self._last(self._world.store.reader, delivery) >= _sequence(delivery) - 1:
             self._release(delivery)
 
-    def hold(self, delivery: Delivery, due: datetime) -> None:
-        """Park in memory (the inbox row stands already)."""
-        event = delivery.event
-        place = (delivery.consumer.name, event.type, event.subject or "", event.partition)
-        self._parked.setdefault(place, {})[event.sequence or 0] = delivery
-
-        def overdue() -> None:
-            delivery.overdue = True
-            self._release(delivery)
-
-        self._wait(due, overdue)
+    def _lose_patience(self, delivery: Delivery) -> None:
+        waiting = self._parked.get(_place(delivery), [])
+        if delivery in waiting:
+            # Those that are here and come before it go before it.
+            for other in sorted(waiting, key=_sequence):
+                if _sequence(other) <= _sequence(delivery):
+                    other.patience = delivery.patience
+                    self._release(other)
 
     def _release(self, delivery: Delivery) -> None:
-        event = delivery.event
-        place = (delivery.consumer.name, event.type, event.subject or "", event.partition)
-        waiting = self._parked.get(place)
-        if waiting is None or waiting.pop(event.sequence or 0, None) is None:
-            return
-        if not waiting:
-            del self._parked[place]
-        delivery.known = True
-        self.deliver(delivery)
+        waiting = self._parked.get(_place(delivery), [])
+        if delivery in waiting:
+            waiting.remove(delivery)
+            if not waiting:
+                del self._parked[_place(delivery)]
+            self.deliver(delivery)
 
     def _unpark_next(self, delivery: Delivery) -> None:
-        event = delivery.event
-        place = (delivery.consumer.name, event.type, event.subject or "", event.partition)
-        waiting = self._parked.get(place)
-        if waiting and event.sequence is not None:
-            following = waiting.get(event.sequence + 1)
-            if following is not None:
-                self._release(following)
+        for other in sorted(self._parked.get(_place(delivery), ()), key=_sequence):
+            if _sequence(other) <= _sequence(delivery) + 1:
+                self._release(other)
 
     # --- failure -----------------------------------------------------------------------------------------------
 
-    async def _mark(self, delivery: Delivery, state: str, *, due: datetime | None, error: str | None) -> None:
-        """Write the state of an unfinished delivery, whether its inbox row stands or was rolled back with the handler."""
+    async def _write_state(
+        self, unit: Unit, delivery: Delivery, state: str, *, due: datetime | None, error: str | None
+    ) -> None:
+        """Whether its inbox row stands or was rolled back with the handler."""
+        await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, state))
+        await unit.db.run(
+            journal.SET_INBOX,
+            {
+                **self._inbox_key(delivery),
+                "p_state": state,
+                "p_attempts": delivery.attempts,
+                "p_due": due,
+                "p_done": self._world.clock.now() if state == DEAD else None,
+                "p_error": error,
+            },
+        )
+
+    async def _retry(self, delivery: Delivery, delay: timedelta, reason: str) -> str:
+        due = self._world.clock.now() + delay
 
         async def work(unit: Unit) -> None:
-            row = self._inbox_row(delivery, state)
-            await unit.db.run(journal.INSERT_INBOX, row)
-            await unit.db.run(
-                journal.SET_INBOX,
-                {
-                    **self._inbox_key(delivery),
-                    "p_state": state,
-                    "p_attempts": delivery.attempts,
-                    "p_due": due,
-                    "p_done": None,
-                    "p_error": error,
-                },
-            )
-            if state == RETRY:
-                await unit.db.run(journal.FORGET_FAILED, self._inbox_key(delivery))
+            await self._write_state(unit, delivery, RETRY, due=due, error=reason)
+            await unit.db.run(journal.FORGET_FAILED, self._inbox_key(delivery))
 
         await self._world.store.run(work)
         self._recorded(delivery)
+        delivery.not_before = due
+        return "retried"
 
-    async def _bury(self, delivery: Delivery, reason: str, error: str) -> None:
+    async def _bury(self, delivery: Delivery, reason: str, error: str) -> str:
         """Dead letter and inbox row in one commit; the partition goes on."""
         now = self._world.clock.now()
+        ordered = delivery.subscription.ordered and delivery.event.subject is not None
 
         async def work(unit: Unit) -> None:
-            await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, DEAD))
-            await unit.db.run(
-                journal.SET_INBOX,
-                {
-                    **self._inbox_key(delivery),
-                    "p_state": DEAD,
-                    "p_attempts": delivery.attempts,
-                    "p_due": None,
-                    "p_done": now,
-                    "p_error": error,
-                },
-            )
+            await self._write_state(unit, delivery, DEAD, due=None, error=error)
             await journal.write_dead(
                 unit.db, delivery.consumer.name, delivery.event,
-                reason=reason, attempts=max(delivery.attempts, 1), error=error, at=now,
+                reason=reason, attempts=delivery.attempts, error=error, at=now,
             )  # fmt: skip
+            if ordered:  # it counts as passed: those after it do not wait for it
+                await self._pass(unit, delivery, await self._last(unit.db, delivery))
 
         await self._world.store.run(work)
         self._recorded(delivery)
         _log.error("event.dead", consumer=delivery.consumer.name, event_type=delivery.event.type,
                    event_id=delivery.event.id, reason=reason, error=error)  # fmt: skip
-        if delivery.subscription.ordered:
+        if ordered:
             self._unpark_next(delivery)
+        return "dead"
 
     # --- waiting -----------------------------------------------------------------------------------------------
 
@@ -458,18 +510,16 @@ class Dispatcher:
         while self._due and self._due[0][0] <= now:
             heapq.heappop(self._due)[2]()
 
-    def _enter(self) -> None:
-        self._active += 1
-        self._idle.clear()
-
-    def _leave(self) -> None:
-        self._active -= 1
-        if self._active == 0:
+    def _count(self, change: int) -> None:
+        self._active += change
+        if self._active:
+            self._idle.clear()
+        else:
             self._idle.set()
 
     @property
     def active(self) -> int:
-        """Deliveries that wait in a lane or are being handled (not those that wait for a retry)."""
+        """Deliveries that are being handled or wait for their turn (not behind a retry that is not due yet)."""
         return self._active
 
     async def idle(self) -> None:
@@ -486,6 +536,15 @@ class Dispatcher:
             await asyncio.gather(*late, return_exceptions=True)
 
 
+def _place(delivery: Delivery) -> tuple[str, str, str | None]:
+    """What a sequence counts: one subject's events of one type, for one consumer."""
+    return delivery.consumer.name, delivery.event.type, delivery.event.subject
+
+
+def _sequence(delivery: Delivery) -> int:
+    return delivery.event.sequence or 0
+
+
 def _nothing() -> None:
     pass
 
@@ -493,6 +552,6 @@ def _nothing() -> None:
 def _say(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "the handler took too long"
-    if isinstance(error, BadEvent | TemporaryError):
+    if isinstance(error, StoreError):
         return f"{error.code}: {error.message}"
     return f"{type(error).__name__}: {error}"

@@ -7,13 +7,40 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Delete,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from agent_store.kernel import cloudevents
 from agent_store.kernel.context import Row, Session
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.sql import insert
-from agent_store.kernel.tables import ACCEPTED, DEAD, DONE, PARKED, RETRY, calls, dead, fences, inbox, order, outbox, steps, timers
+from agent_store.kernel.tables import (
+    ACCEPTED,
+    DEAD,
+    DONE,
+    PARKED,
+    RETRY,
+    calls,
+    dead,
+    fences,
+    inbox,
+    order,
+    outbox,
+    steps,
+    timers,
+)
 
 _COLUMNS = (
     outbox.c.source, outbox.c.id, outbox.c.type, outbox.c.time, outbox.c.subject, outbox.c.partitionkey, outbox.c.sequence,
@@ -36,7 +63,9 @@ DELETE_TIMER = delete(timers).where(timers.c.source == bindparam("p_source"), ti
 
 INSERT_INBOX = insert(inbox).on_conflict_do_nothing()
 _THIS = and_(
-    inbox.c.consumer == bindparam("p_consumer"), inbox.c.source == bindparam("p_source"), inbox.c.id == bindparam("p_id")
+    inbox.c.consumer == bindparam("p_consumer"),
+    inbox.c.source == bindparam("p_source"),
+    inbox.c.id == bindparam("p_id"),
 )
 GET_INBOX = select(inbox.c.state, inbox.c.attempts, inbox.c.due_at).where(_THIS)
 SET_INBOX = (
@@ -66,7 +95,9 @@ PENDING_EVENTS = (
 CONSUMERS_OF = select(inbox.c.consumer).where(inbox.c.source == bindparam("p_source"), inbox.c.id == bindparam("p_id"))
 
 GET_ORDER = select(order.c.last).where(
-    order.c.consumer == bindparam("p_consumer"), order.c.type == bindparam("p_type"), order.c.subject == bindparam("p_subject")
+    order.c.consumer == bindparam("p_consumer"),
+    order.c.type == bindparam("p_type"),
+    order.c.subject == bindparam("p_subject"),
 )
 _set_order = insert(order)
 SET_ORDER = _set_order.on_conflict_do_update(
@@ -76,7 +107,9 @@ SET_ORDER = _set_order.on_conflict_do_update(
 
 INSERT_STEP = insert(steps)
 STEPS_OF = select(steps.c.name, steps.c.kind, steps.c.digest, steps.c.result).where(
-    steps.c.consumer == bindparam("p_consumer"), steps.c.source == bindparam("p_source"), steps.c.id == bindparam("p_id")
+    steps.c.consumer == bindparam("p_consumer"),
+    steps.c.source == bindparam("p_source"),
+    steps.c.id == bindparam("p_id"),
 )
 FORGET_FAILED = delete(steps).where(
     steps.c.consumer == bindparam("p_consumer"),
@@ -84,7 +117,15 @@ FORGET_FAILED = delete(steps).where(
     steps.c.id == bindparam("p_id"),
     steps.c.kind == "failed",
 )
-GET_CALL = select(calls.c.digest, calls.c.result).where(calls.c.tool == bindparam("p_tool"), calls.c.key == bindparam("p_key"))
+FORGET_FAILURES = delete(steps).where(
+    steps.c.consumer == bindparam("p_consumer"),
+    steps.c.source == bindparam("p_source"),
+    steps.c.id == bindparam("p_id"),
+    steps.c.kind.in_(["failed", "error"]),
+)
+GET_CALL = select(calls.c.digest, calls.c.result).where(
+    calls.c.tool == bindparam("p_tool"), calls.c.key == bindparam("p_key")
+)
 INSERT_CALL = insert(calls)
 
 GET_FENCE = select(fences.c.token).where(
@@ -103,30 +144,66 @@ MARK_REPLAYED = update(dead).where(dead.c.seq == bindparam("p_seq")).values(repl
 REOPEN_INBOX = update(inbox).where(_THIS).values(state=ACCEPTED, attempts=0, due_at=None, done_at=None, error=None)
 GET_EVENT = select(*_COLUMNS).where(outbox.c.source == bindparam("p_source"), outbox.c.id == bindparam("p_id"))
 
-EVENTS_AFTER = select(outbox.c.seq, *_COLUMNS).where(outbox.c.seq > bindparam("after")).order_by(outbox.c.seq).limit(bindparam("most"))
+EVENTS_AFTER = (
+    select(outbox.c.seq, *_COLUMNS)
+    .where(outbox.c.seq > bindparam("after"))
+    .order_by(outbox.c.seq)
+    .limit(bindparam("most"))
+)
 LAST_SEQ = select(func.max(outbox.c.seq).label("seq"))
 
-_old_done = and_(inbox.c.state == DONE, inbox.c.received_at < bindparam("before"))
+# --- retention: what is finished and old, a batch at a time, so that no statement holds the loop for long
+
+_before: BindParameter[Any] = bindparam("before")
+_most: BindParameter[Any] = bindparam("most")
+
+
+def _oldest(table: Table, age: ColumnElement[datetime], *where: ColumnElement[bool]) -> Delete:
+    """Delete at most `most` rows that are older than `before`, the oldest first."""
+    key = list(table.primary_key.columns)
+    batch = select(*key).where(age < _before, *where).order_by(age).limit(_most)
+    return delete(table).where((tuple_(*key) if len(key) > 1 else key[0]).in_(batch))
+
+
+_pending = select(outbox.c.seq).where(
+    outbox.c.source == inbox.c.source, outbox.c.id == inbox.c.id, outbox.c.published.is_(False)
+)
+_unfinished_steps = select(inbox.c.id).where(
+    inbox.c.consumer == steps.c.consumer,
+    inbox.c.source == steps.c.source,
+    inbox.c.id == steps.c.id,
+    inbox.c.state != DONE,
+)
+_unfinished_event = select(inbox.c.id).where(
+    inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id, inbox.c.state != DONE
+)
+
 RETENTION = (
-    delete(steps).where(
-        steps.c.at < bindparam("before"),
-        ~select(inbox.c.id)
-        .where(inbox.c.consumer == steps.c.consumer, inbox.c.source == steps.c.source, inbox.c.id == steps.c.id, inbox.c.state != DONE)
-        .exists(),
-    ),
-    delete(calls).where(calls.c.at < bindparam("before")),
-    delete(outbox).where(
-        outbox.c.time < bindparam("before"),
-        outbox.c.published.is_(True),
-        ~select(inbox.c.id)
-        .where(inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id, inbox.c.state != DONE)
-        .exists(),
-    ),
-    delete(inbox).where(_old_done),
-    delete(order).where(order.c.at < bindparam("before")),
-    delete(fences).where(fences.c.at < bindparam("before")),
-)  # fmt: skip
-"""What the steward forgets when it is older than the retention; nothing that is unfinished."""
+    _oldest(steps, steps.c.at, ~_unfinished_steps.exists()),
+    _oldest(calls, calls.c.at),
+    _oldest(inbox, inbox.c.received_at, inbox.c.state == DONE, ~_pending.exists()),
+    _oldest(order, order.c.at),
+    _oldest(fences, fences.c.at),
+    _oldest(dead, dead.c.replayed_at),
+)
+"""What the steward forgets when it is older than the retention; nothing that is unfinished. The outbox comes after."""
+
+_page = (
+    select(outbox.c.seq, outbox.c.time)
+    .where(outbox.c.seq > bindparam("after"))
+    .order_by(outbox.c.seq)
+    .limit(_most)
+    .subquery()
+)
+OUTBOX_PAGE = select(func.max(_page.c.seq).label("last"), func.min(_page.c.time).label("oldest"))
+"""The next rows of the outbox: it has no index by time, its order of insertion stands for one."""
+SWEEP_OUTBOX = delete(outbox).where(
+    outbox.c.seq > bindparam("after"),
+    outbox.c.seq <= bindparam("last"),
+    outbox.c.time < _before,
+    outbox.c.published.is_(True),
+    ~_unfinished_event.exists(),
+)
 
 
 def row_of(event: Envelope, *, published: bool) -> dict[str, Any]:
@@ -184,11 +261,12 @@ def envelope_of(row: Row) -> Envelope:
     )
 
 
-async def write_events(db: Session, events: Iterable[Envelope]) -> None:
-    """Into the outbox, as not yet published. An (source, id) that stands there already stays as it is."""
-    rows = [row_of(event, published=False) for event in events]
-    if rows:
-        await db.many(INSERT_EVENT, rows)
+async def write_events(db: Session, events: Iterable[Envelope]) -> list[Envelope]:
+    """Into the outbox, as not yet published. Returns those that are new: an (source, id) that stands there stays as it is.
+
+    Raises ValueError for data that is no UTF-8 text and for a naive time.
+    """
+    return [event for event in events if await db.run(INSERT_EVENT, row_of(event, published=False))]
 
 
 async def write_timers(db: Session, due: Sequence[tuple[Envelope, datetime]]) -> None:
@@ -196,7 +274,12 @@ async def write_timers(db: Session, due: Sequence[tuple[Envelope, datetime]]) ->
         await db.many(
             INSERT_TIMER,
             [
-                {"source": event.source, "id": event.id, "due_at": at, "body": cloudevents.to_structured(event).decode()}
+                {
+                    "source": event.source,
+                    "id": event.id,
+                    "due_at": at,
+                    "body": cloudevents.to_structured(event).decode(),
+                }
                 for event, at in due
             ],
         )
@@ -221,4 +304,15 @@ async def write_dead(
     )
 
 
-__all__ = ["ACCEPTED", "DEAD", "DONE", "PARKED", "RETRY", "envelope_of", "row_of", "write_dead", "write_events", "write_timers"]
+__all__ = [
+    "ACCEPTED",
+    "DEAD",
+    "DONE",
+    "PARKED",
+    "RETRY",
+    "envelope_of",
+    "row_of",
+    "write_dead",
+    "write_events",
+    "write_timers",
+]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent_store.kernel.errors import InvalidInput
 
-_AMOUNT = re.compile(r"-?\d+(\.\d{1,2})?")
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,2})?")
+_LIMIT = Decimal(10) ** 15
+"""Major units; a database's 64-bit integer holds a hundred times as many minor ones."""
 
 
 class Money(BaseModel):
@@ -21,7 +23,7 @@ class Money(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    minor: int
+    minor: int = Field(strict=True)
     currency: str = Field(default="BRL", pattern=r"^[A-Z]{3}$")
 
     @model_validator(mode="before")
@@ -46,10 +48,12 @@ class Money(BaseModel):
         """
         if isinstance(text, str) and not _AMOUNT.fullmatch(text):
             raise InvalidInput(f"{text!r} is no amount: write it like 299.90, with a point and at most two decimals")
-        try:
-            cents = Decimal(text) * 100
-        except InvalidOperation as error:
-            raise InvalidInput(f"{text!r} is no amount: write it like 299.90") from error
+        if isinstance(text, bool | float):
+            raise InvalidInput(f"{text!r} is no amount: give text, a whole number or a Decimal")
+        amount = Decimal(text)
+        if not amount.is_finite() or abs(amount) >= _LIMIT:
+            raise InvalidInput(f"{text!r} is no amount of money")
+        cents = amount * 100
         if cents != cents.to_integral_value():
             raise InvalidInput(f"{text!r} has more than two decimals")
         return cls(minor=int(cents), currency=currency)

@@ -55,12 +55,11 @@ class Runtime:
         """Called with every committed batch of events (`events tail`, live screens)."""
 
     def _committed(self, events: Sequence[Envelope], due: Sequence[datetime]) -> None:
+        self.dispatcher.publish(events)
+        self.steward.notice(due)
         if events:
-            self.dispatcher.publish(events)
             for listener in self.listeners:
                 listener(events)
-        if due:
-            self.steward.notice(due)
 
     async def start(self, *, watch: bool = True) -> int:
         """Create missing tables, take up unfinished work, begin to keep time. Returns how many events were taken up.
@@ -81,6 +80,11 @@ class Runtime:
             self._watch = asyncio.create_task(self.steward.run(), name="steward")
         return taken
 
+    @property
+    def healthy(self) -> bool:
+        """False when the task that keeps time has broken off: a restart takes everything up."""
+        return self._watch is None or not self._watch.done()
+
     def add(self, consumer: Consumer) -> None:
         """A consumer more, live (a brand that is added while the store runs)."""
         self.dispatcher.add(consumer)
@@ -88,7 +92,10 @@ class Runtime:
         self.steward.add(consumer)
 
     def remove(self, name: str) -> None:
+        """No new events for it, none of its tools and schedules; what waits for it stays in the outbox and the inbox."""
         self.dispatcher.remove(name)
+        self.toolbox.remove(name)
+        self.steward.remove(name)
 
     async def call(self, tool: Tool[R], principal: Principal | None = None, *, key: str | None = None) -> R:
         """Call a tool from the edge (an API, a page, the command line)."""
@@ -118,7 +125,13 @@ class Runtime:
     ) -> Envelope:
         """Put an event into the outbox as `source` would."""
         envelope = wrap(
-            event, id=new_id(), source=source, time=self.clock.now(), brand=brand, channel=channel, traceparent=new_trace()
+            event,
+            id=new_id(),
+            source=source,
+            time=self.clock.now(),
+            brand=brand,
+            channel=channel,
+            traceparent=new_trace(),
         )
 
         async def work(unit: Unit) -> None:
@@ -147,6 +160,7 @@ class Runtime:
 
         async def work(unit: Unit) -> None:
             await unit.db.run(journal.REOPEN_INBOX, key)
+            await unit.db.run(journal.FORGET_FAILURES, key)  # what failed is tried again, what succeeded is not
             await unit.db.run(journal.MARK_REPLAYED, {"p_seq": seq, "p_at": self.clock.now()})
 
         await self.store.run(work)
@@ -167,6 +181,8 @@ class Runtime:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
-        await self.dispatcher.drain(grace)
-        await self.steward.flush()
-        await self.store.close()
+        try:
+            await self.dispatcher.drain(grace)
+            await self.steward.flush()
+        finally:
+            await self.store.close()

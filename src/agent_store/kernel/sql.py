@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect
-from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
+from sqlalchemy import TIMESTAMP, BigInteger, Dialect
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 __all__ = ["UtcTime", "insert"]

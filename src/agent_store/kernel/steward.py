@@ -6,25 +6,28 @@ Inside the embedded process it is one task; in a cluster it is a process of its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy.sql.base import Executable
 
 from agent_store.kernel import cloudevents, journal
 from agent_store.kernel.consumer import Consumer
-from agent_store.kernel.contexts import TransactionContext, World, new_trace, nobody
+from agent_store.kernel.contexts import World, new_trace
 from agent_store.kernel.dispatcher import Delivery, Dispatcher
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.ids import derived_id
-from agent_store.kernel.journal import DONE, PARKED, RETRY
+from agent_store.kernel.journal import PARKED, RETRY
 from agent_store.kernel.store import Unit
 
 _log = structlog.get_logger("agent_store.steward")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500
+_MARKS = 2000
 
 
 class Steward:
@@ -43,6 +46,10 @@ class Steward:
         """Run this consumer's schedules (a brand's instance of an agent has none of its own)."""
         if consumer.brand is None:
             self._consumers.append(consumer)
+            self._wake.set()
+
+    def remove(self, name: str) -> None:
+        self._consumers = [consumer for consumer in self._consumers if consumer.name != name]
 
     def notice(self, due: Sequence[datetime]) -> None:
         """A commit has set timers for these times."""
@@ -83,7 +90,7 @@ class Steward:
                 self._dispatcher.publish([item])
                 taken += 1
             elif state == PARKED:
-                self._dispatcher.hold(item, due or self._world.clock.now())
+                await self._dispatcher.hold(item, due or self._world.clock.now())
             elif state == RETRY and due is not None and due > self._world.clock.now():
                 self._dispatcher.deliver_later(item, due)
             else:
@@ -97,11 +104,11 @@ class Steward:
         now = self._world.clock.now()
         self._dispatcher.run_due(now)
         await self._fire_timers(now)
-        await self._run_schedules(now)
+        await self._emit_ticks(now)
         await self.flush()
         if self._next_sweep is None or now >= self._next_sweep:
-            self._next_sweep = now + timedelta(hours=1)
             await self._sweep(now)
+            self._next_sweep = now + timedelta(hours=1)
 
     async def _fire_timers(self, now: datetime) -> None:
         while self._next_timer is not None and self._next_timer <= now:
@@ -117,76 +124,88 @@ class Steward:
             row = await self._world.store.reader.first(journal.NEXT_TIMER)
             self._next_timer = row["due_at"] if row else None
 
-    async def _run_schedules(self, now: datetime) -> None:
+    async def _emit_ticks(self, now: datetime) -> None:
+        """The last planned time of every schedule, as an event with an id that comes out the same wherever it is made:
+        one that has been emitted before is not emitted again."""
         for consumer in self._consumers:
             for schedule in consumer.agent.schedules.values():
                 key = (consumer.name, schedule.name)
                 planned = _EPOCH + schedule.period * ((now - _EPOCH) // schedule.period)
                 if self._ticks.get(key) == planned:
                     continue
-                event = Envelope(
+                tick = Envelope(
                     id=derived_id(consumer.agent.name, schedule.name, planned.isoformat()),
                     source="/agent-store/schedule",
-                    type=f"store.schedule.{consumer.agent.name}.{schedule.name}",
+                    type=consumer.agent.tick_type(schedule),
                     time=planned,
+                    data=b"{}",
                     traceparent=new_trace(),
                 )
 
-                async def work(unit: Unit, consumer: Consumer = consumer, event: Envelope = event) -> None:
-                    row = {
-                        "consumer": consumer.name, "source": event.source, "id": event.id, "type": event.type,
-                        "state": DONE, "attempts": 0, "received_at": now, "done_at": now,
-                    }  # fmt: skip
-                    if await unit.db.run(journal.INSERT_INBOX, row) == 0:
-                        return
-                    handler = consumer.agent.schedules[event.type.rpartition(".")[2]].handler
-                    await handler(TransactionContext(self._world, consumer, event, nobody(), event.id, unit))
+                async def work(unit: Unit, tick: Envelope = tick) -> None:
+                    unit.events.append(tick)
 
-                try:
-                    await self._world.store.run(work, timeout=schedule.timeout.total_seconds())
-                except (TemporaryError, TimeoutError) as error:
-                    _log.warning("schedule.failed", consumer=consumer.name, schedule=schedule.name, error=str(error))
-                    continue  # tried again at the next tick: nothing was recorded
+                await self._world.store.run(work)
                 self._ticks[key] = planned
 
     async def flush(self) -> None:
         """Mark in the outbox what every consumer has recorded."""
-        published = self._dispatcher.take_published()
-        if not published:
-            return
+        while published := self._dispatcher.take_published(_MARKS):
 
-        async def work(unit: Unit) -> None:
-            await unit.db.many(journal.MARK_PUBLISHED, [{"p_source": source, "p_id": id} for source, id in published])
+            async def work(unit: Unit, published: list[tuple[str, str]] = published) -> None:
+                rows = [{"p_source": source, "p_id": id} for source, id in published]
+                await unit.db.many(journal.MARK_PUBLISHED, rows)
 
-        await self._world.store.run(work)
+            try:
+                await self._world.store.run(work)
+            except BaseException:
+                self._dispatcher.put_back(published)
+                raise
 
     async def _sweep(self, now: datetime) -> None:
+        """Retention, in batches of a page: between two of them the store does other work."""
         before = now - self._retention
-
-        async def work(unit: Unit) -> int:
-            return sum([await unit.db.run(statement, {"before": before}) for statement in journal.RETENTION])
-
-        gone = await self._world.store.run(work, timeout=60)
+        gone = 0
+        for statement in journal.RETENTION:
+            while True:
+                deleted = await self._delete(statement, {"before": before, "most": _PAGE})
+                gone += deleted
+                if deleted < _PAGE:
+                    break
+        after = 0
+        while True:
+            page = await self._world.store.reader.first(journal.OUTBOX_PAGE, {"after": after, "most": _PAGE})
+            if page is None or page["last"] is None or page["oldest"] >= before:
+                break
+            gone += await self._delete(journal.SWEEP_OUTBOX, {"after": after, "last": page["last"], "before": before})
+            after = page["last"]
         if gone:
             _log.info("retention.swept", rows=gone)
+
+    async def _delete(self, statement: Executable, params: dict[str, object]) -> int:
+        async def work(unit: Unit) -> int:
+            return await unit.db.run(statement, params)
+
+        return await self._world.store.run(work)
 
     async def run(self) -> None:
         """Tick whenever something is due, at least every second; ends by cancellation."""
         while True:
+            pause = 0.0
             try:
                 await self.tick()
-            except TemporaryError as error:
-                _log.warning("steward.delayed", error=error.message)
+            except (TemporaryError, TimeoutError) as error:
+                # What was due stays due: the store or the disk gets a second to recover.
+                _log.warning("steward.delayed", error=str(error))
+                pause = 1.0
             now = self._world.clock.now()
             nearest = [at for at in (self._next_timer, self._dispatcher.next_due()) if at is not None]
-            wait = min(1.0, max(0.0, min(((at - now).total_seconds() for at in nearest), default=1.0)))
+            wait = min(1.0, max(pause, min(((at - now).total_seconds() for at in nearest), default=1.0)))
             self._wake.clear()
             if wait > 0:
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._wake.wait()
-                except TimeoutError:
-                    continue
 
 
 def _nothing() -> None:

@@ -35,7 +35,7 @@ class Store(Protocol):
         """Reads committed state, each statement for itself, outside any transaction."""
         ...
 
-    async def run(self, work: Work[R], *, timeout: float = 10.0) -> R:
+    async def run(self, work: Work[R], *, timeout: float = 10.0) -> R:  # noqa: ASYNC109  # of the work, not of the wait
         """Run `work` in a transaction and return its result after the commit is durable.
 
         What `work` raises is raised here, with its savepoint rolled back and its neighbours unharmed. Raises

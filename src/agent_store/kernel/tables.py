@@ -5,7 +5,19 @@ Shared by all agents of a store; `kernel.steward` keeps them from growing withou
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from agent_store.kernel.sql import UtcTime
 
@@ -28,7 +40,9 @@ outbox = Table(
     Column("correlationid", String),
     Column("causationid", String),
     Column("traceparent", String),
-    Column("attributes", Text, comment="JSON of the rarer attributes: dataschema, datacontenttype, tracestate, extensions"),
+    Column(
+        "attributes", Text, comment="JSON of the rarer attributes: dataschema, datacontenttype, tracestate, extensions"
+    ),
     Column("data", Text, nullable=False),
     Column("published", Boolean, nullable=False),
     UniqueConstraint("source", "id"),
@@ -53,7 +67,13 @@ inbox = Table(
     Column("done_at", UtcTime),
     Column("error", Text),
     Column("body", Text, comment="structured CloudEvent, when it came from a network and is not finished"),
-    Index("kernel_inbox_open", "consumer", "state", sqlite_where=text("state <> 'done'"), postgresql_where=text("state <> 'done'")),
+    Index(
+        "kernel_inbox_open",
+        "consumer",
+        "state",
+        sqlite_where=text("state <> 'done'"),
+        postgresql_where=text("state <> 'done'"),
+    ),
     Index("kernel_inbox_event", "source", "id"),
     Index("kernel_inbox_age", "received_at"),
     sqlite_with_rowid=False,
@@ -67,6 +87,7 @@ order = Table(
     Column("subject", String, primary_key=True),
     Column("last", BigInteger, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Index("kernel_order_age", "at"),
     sqlite_with_rowid=False,
 )
 
@@ -77,7 +98,7 @@ steps = Table(
     Column("source", String, primary_key=True),
     Column("id", String, primary_key=True),
     Column("name", String, primary_key=True),
-    Column("kind", String, nullable=False, comment="step, call, write, or failed (temporary: forgotten before a retry)"),
+    Column("kind", String, nullable=False, comment="step, call, write, error, or failed (forgotten before a retry)"),
     Column("digest", String, nullable=False, comment="of the arguments of a call; empty otherwise"),
     Column("result", Text, nullable=False, comment="JSON"),
     Column("at", UtcTime, nullable=False),
@@ -117,6 +138,7 @@ fences = Table(
     Column("conversation_id", String, primary_key=True),
     Column("token", BigInteger, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Index("kernel_fences_age", "at"),
     sqlite_with_rowid=False,
 )
 

@@ -52,7 +52,9 @@ class Tool(BaseModel, Generic[R]):
     staff_only: ClassVar[bool] = False
     result_adapter: ClassVar[TypeAdapter[Any]]
 
-    def __init_subclass__(cls, *, name: str = "", writes: bool = False, staff_only: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, *, name: str = "", writes: bool = False, staff_only: bool = False, **kwargs: Any
+    ) -> None:
         super().__init_subclass__()  # pydantic hands the same keywords to the hook below, when fields are known
 
     @classmethod

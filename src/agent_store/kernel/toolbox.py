@@ -50,7 +50,9 @@ class LocalToolbox:
     """The tools of the agents in this process."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._consumers: list[Consumer] = []
         self._bindings: dict[str, tuple[Consumer, ToolBinding]] = {}
+        self._running: dict[tuple[str, str], asyncio.Lock] = {}
         self._world: contexts.World | None = None
         self._metrics = metrics
 
@@ -58,8 +60,17 @@ class LocalToolbox:
         self._world = world
 
     def add(self, consumer: Consumer) -> None:
+        """Of several instances of one agent, the latest serves its tools."""
+        self._consumers.append(consumer)
         for name, binding in consumer.agent.tools.items():
             self._bindings[name] = (consumer, binding)
+
+    def remove(self, name: str) -> None:
+        """Its tools go, unless another instance of its agent is here."""
+        left = [consumer for consumer in self._consumers if consumer.name != name]
+        self._consumers, self._bindings = [], {}
+        for consumer in left:
+            self.add(consumer)
 
     @property
     def names(self) -> list[str]:
@@ -119,8 +130,16 @@ class LocalToolbox:
                 return result
 
             return await world.store.run(transact, timeout=timeout)
-        async with asyncio.timeout(timeout):
-            return await self._run_steps(world, consumer, binding, tool, principal, call_key, digest, event, key is None)
+        place = (tool.tool_name, call_key)
+        lock = self._running.setdefault(place, asyncio.Lock())
+        try:
+            async with lock:  # a second call with the same key waits for the first one's result
+                return await self._run_steps(
+                    world, consumer, binding, tool, principal, call_key, digest, event, key is None
+                )
+        finally:
+            if not lock.locked():
+                self._running.pop(place, None)
 
     async def _run_steps(
         self,
@@ -147,7 +166,19 @@ class LocalToolbox:
         context = contexts.ProcessContext(
             world, consumer, event, principal, key, journal_id=(source, key), known=known, journal_reads=False
         )
-        result = await binding.handler(tool, context)
+        try:
+            async with asyncio.timeout(binding.timeout.total_seconds()):
+                result = await binding.handler(tool, context)
+        except Exception:
+            if context.failed:  # a call again with this key is a new try: it does not get the old failure
+
+                async def forget(unit: Unit) -> None:
+                    await unit.db.run(
+                        journal.FORGET_FAILED, {"p_consumer": consumer.name, "p_source": source, "p_id": key}
+                    )
+
+                await world.store.run(forget)
+            raise
 
         async def finish(unit: Unit) -> None:
             context.flush_into(unit)

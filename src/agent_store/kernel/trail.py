@@ -66,7 +66,13 @@ async def trail(reader: Session, subject: str, *, turns: int = 200, most: int = 
     nodes: dict[str, Node] = {}
     for row in sorted(events, key=lambda event: event["seq"]):
         nodes[row["id"]] = Node(
-            row["id"], row["source"], row["type"], row["time"], json.loads(row["data"]), row["brand"], row["traceparent"]
+            row["id"],
+            row["source"],
+            row["type"],
+            row["time"],
+            json.loads(row["data"]),
+            row["brand"],
+            row["traceparent"],
         )
     await _add_handlings(reader, nodes)
     tops: list[Node] = []

@@ -10,10 +10,10 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import MetaData
 from sqlalchemy.dialects import sqlite
@@ -23,7 +23,7 @@ from sqlalchemy.sql.base import Executable
 from agent_store.adapters.db.statements import Cache
 from agent_store.kernel import journal
 from agent_store.kernel.context import Row, Session
-from agent_store.kernel.errors import StoreError, TemporaryError
+from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.store import Unit, Work
 
@@ -33,35 +33,87 @@ Listener = Callable[[Sequence[Envelope], Sequence[datetime]], None]
 GROUP_LIMIT = 64
 """Works that share one commit at most: beyond that the sync is amortised and latency would only grow."""
 
+_SQL_ERROR = 1
+"""`SQLITE_ERROR`: the statement itself is wrong (no such column): a bug, not the database's state."""
+
+
+class _TransactionLost(Exception):
+    """SQLite has rolled the whole group back by itself, as it does when the disk is full."""
+
+
+def _failure(error: sqlite3.Error) -> TemporaryError | None:
+    """The driver's error as the kernel's; None for a bug in a statement or its parameters."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return TemporaryError(f"a rule of the database forbids this change: {error}", code="constraint")
+    if isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", _SQL_ERROR) != _SQL_ERROR:
+        return TemporaryError(f"the database did not take this ({error}); is the disk full?", code="database")
+    return None
+
+
+def _translate(error: sqlite3.Error) -> NoReturn:
+    failure = _failure(error)
+    if failure is None:
+        raise error
+    raise failure from error
+
 
 class SqliteSession(Session):
-    """Runs statements on one connection, at once: its coroutines never yield to the loop."""
+    """Runs statements on one connection, at once: its coroutines never yield to the loop.
 
-    def __init__(self, connection: sqlite3.Connection, cache: Cache) -> None:
+    Raises TemporaryError "constraint" when a rule of a table forbids a change, "database" when the disk is full and the
+    like; the driver's own error is left for a wrong statement only.
+    """
+
+    __slots__ = ("_cache", "_connection", "_ended", "_transaction")
+
+    def __init__(self, connection: sqlite3.Connection, cache: Cache, *, transaction: bool = False) -> None:
         self._connection = connection
         self._cache = cache
+        self._transaction = transaction
+        self._ended = False
+
+    def end(self) -> None:
+        """Its transaction is over: whoever kept this session must not write into somebody else's."""
+        self._ended = True
+
+    def _check(self) -> None:
+        if self._ended:
+            raise RuntimeError("this transaction is over: nothing of a handler may go on after the handler")
+        if not self._connection.in_transaction:
+            raise _TransactionLost  # else this statement would be committed by itself
 
     async def all(self, statement: Executable, params: Mapping[str, Any] | None = None) -> list[Row]:
+        if self._transaction:
+            self._check()
         compiled = self._cache.get(statement, params)
-        cursor = self._connection.execute(compiled.sql, compiled.bind(params))
-        rows = cursor.fetchall()
+        readers = compiled.readers
+        try:
+            cursor = self._connection.execute(compiled.sql, compiled.bind(params))
+            rows = cursor.fetchall()
+        except sqlite3.Error as error:
+            _translate(error)
         if not rows:
             return []
         names = [column[0] for column in cursor.description]
-        if not compiled.readers:
+        if not readers:
             return [dict(zip(names, row, strict=True)) for row in rows]
         result: list[Row] = []
         for row in rows:
             values = list(row)
-            for index, processor in compiled.readers:
+            for index, processor in readers:
                 values[index] = processor(values[index])
             result.append(dict(zip(names, values, strict=True)))
         return result
 
     async def first(self, statement: Executable, params: Mapping[str, Any] | None = None) -> Row | None:
+        if self._transaction:
+            self._check()
         compiled = self._cache.get(statement, params)
-        cursor = self._connection.execute(compiled.sql, compiled.bind(params))
-        row = cursor.fetchone()
+        try:
+            cursor = self._connection.execute(compiled.sql, compiled.bind(params))
+            row = cursor.fetchone()
+        except sqlite3.Error as error:
+            _translate(error)
         if row is None:
             return None
         names = [column[0] for column in cursor.description]
@@ -72,13 +124,28 @@ class SqliteSession(Session):
         return dict(zip(names, values, strict=True))
 
     async def run(self, statement: Executable, params: Mapping[str, Any] | None = None) -> int:
+        if self._transaction:
+            self._check()
         compiled = self._cache.get(statement, params)
-        return self._connection.execute(compiled.sql, compiled.bind(params)).rowcount
+        try:
+            return self._connection.execute(compiled.sql, compiled.bind(params)).rowcount
+        except sqlite3.Error as error:
+            _translate(error)
 
     async def many(self, statement: Executable, params: Sequence[Mapping[str, Any]]) -> None:
-        if params:
-            compiled = self._cache.get(statement, params[0])
+        """All of `params` have the same keys."""
+        if not params:
+            return
+        if self._transaction:
+            self._check()
+        compiled = self._cache.get(statement, params[0])
+        keys = params[0].keys()
+        if any(row.keys() != keys for row in params):
+            raise ValueError("the rows of one `many` have the same columns")
+        try:
             self._connection.executemany(compiled.sql, [compiled.bind(row) for row in params])
+        except sqlite3.Error as error:
+            _translate(error)
 
 
 @dataclass(slots=True)
@@ -86,13 +153,24 @@ class _Job:
     work: Work[Any]
     timeout: float
     done: asyncio.Future[Any]
-    unit: Unit
     result: Any = None
     error: BaseException | None = None
+    events: list[Envelope] = field(default_factory=list[Envelope])
+    timers: list[tuple[Envelope, datetime]] = field(default_factory=list[tuple[Envelope, datetime]])
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+    def finish(self) -> None:
+        if self.error is not None:
+            self.fail(self.error)
+        elif not self.done.done():
+            self.done.set_result(self.result)
 
 
 class SqliteStore:
-    """See `kernel.store.Store`. One process a file: a second one is refused with a sentence."""
+    """See `kernel.store.Store`. One process a file: a second one waits five seconds for the first's commit, then fails."""
 
     def __init__(self, path: Path | str, *, group_limit: int = GROUP_LIMIT) -> None:
         self.path = str(path)
@@ -101,7 +179,6 @@ class SqliteStore:
         self._writer = self._connect()
         self._reading = self._connect()
         self._reading.execute("PRAGMA query_only = ON")
-        self.session = SqliteSession(self._writer, self._cache)
         self._reader = SqliteSession(self._reading, self._cache)
         self._jobs: deque[_Job] = deque()
         self._wake = asyncio.Event()
@@ -130,60 +207,78 @@ class SqliteStore:
         self._listeners.append(listener)
 
     async def create(self, tables: Sequence[MetaData], ddl: Sequence[str] = ()) -> None:
-        self._writer.execute("BEGIN IMMEDIATE")
-        for metadata in tables:
-            for table in metadata.sorted_tables:
-                self._writer.execute(str(CreateTable(table, if_not_exists=True).compile(dialect=self._dialect)))
-                for index in table.indexes:
-                    self._writer.execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=self._dialect)))
-        for statement in ddl:
-            self._writer.execute(statement)
-        self._writer.execute("COMMIT")
+        execute = self._writer.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for metadata in tables:
+                for table in metadata.sorted_tables:
+                    execute(str(CreateTable(table, if_not_exists=True).compile(dialect=self._dialect)))
+                    for index in table.indexes:
+                        execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=self._dialect)))
+            for statement in ddl:
+                execute(statement)
+            execute("COMMIT")
+        except sqlite3.Error:
+            if self._writer.in_transaction:
+                execute("ROLLBACK")
+            raise
 
-    async def run(self, work: Work[R], *, timeout: float = 10.0) -> R:
+    async def run(self, work: Work[R], *, timeout: float = 10.0) -> R:  # noqa: ASYNC109  # of the work, not of the wait
         if self._closing:
-            raise TemporaryError("the store is shutting down; try again in a moment", code="shutting-down")
-        if self._pump is None:
+            raise _shutting_down()
+        if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run_groups(), name="sqlite group commit")
-        job = _Job(work, timeout, asyncio.get_running_loop().create_future(), Unit(self.session))
+        elif self._pump is asyncio.current_task():
+            raise RuntimeError("a transaction is open here already: use its session, or begin another one after it")
+        job = _Job(work, timeout, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._wake.set()
         return await job.done
 
     async def _run_groups(self) -> None:
-        while True:
-            if not self._jobs:
-                self._wake.clear()
-                await self._wake.wait()
-            group = [self._jobs.popleft() for _ in range(min(self._limit, len(self._jobs)))]
-            # A waiter that gave up (cancelled) before its turn wants nothing done.
-            group = [job for job in group if not job.done.cancelled()]
-            if not group:
-                continue
-            try:
-                await self._commit(group)
-            except sqlite3.Error as error:
-                if len(group) > 1:
-                    await self._one_by_one(group)
-                else:
-                    self._fail(group[0], error)
-            await asyncio.sleep(0)
+        """The pump: the one task that writes. However it ends, nobody is left waiting."""
+        group: list[_Job] = []
+        try:
+            while self._jobs or not self._closing:
+                if not self._jobs:
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                group = [self._jobs.popleft() for _ in range(min(self._limit, len(self._jobs)))]
+                # A waiter that gave up (cancelled) before its turn wants nothing done.
+                group = [job for job in group if not job.done.cancelled()]
+                if group:
+                    await self._run_group(group)
+                await asyncio.sleep(0)
+        except BaseException as error:
+            # Cancelled (abandoned), or a bug or an interrupt that came through a handler: it must not look like success.
+            for job in (*group, *self._jobs):
+                job.fail(_shutting_down() if isinstance(error, asyncio.CancelledError) else _broken(error))
+            self._jobs.clear()
+            raise
 
-    async def _one_by_one(self, group: list[_Job]) -> None:
-        """A group whose commit failed is run again singly, so that only the culprit fails."""
-        for job in group:
-            job.unit = Unit(self.session)
-            job.error = None
-            try:
-                await self._commit([job])
-            except sqlite3.Error as error:
-                self._fail(job, error)
+    async def _run_group(self, group: list[_Job]) -> None:
+        try:
+            await self._commit(group)
+        except (sqlite3.Error, _TransactionLost) as error:
+            if len(group) == 1:
+                group[0].fail(self._why(error))
+                return
+            # Run singly, so that only the culprit fails.
+            for job in group:
+                job.error = None
+                try:
+                    await self._commit([job])
+                except (sqlite3.Error, _TransactionLost) as alone:
+                    job.fail(self._why(alone))
 
-    def _fail(self, job: _Job, error: sqlite3.Error) -> None:
-        if not job.done.done():
-            job.done.set_exception(
-                TemporaryError(f"the database did not take the change ({error}); is the disk full?", code="database")
-            )
+    def _why(self, error: Exception) -> Exception:
+        if isinstance(error, sqlite3.Error):
+            failure = _failure(error) or error
+        else:
+            failure = TemporaryError("the database did not take the change; is the disk full?", code="database")
+        failure.__cause__ = error.__cause__ or error
+        return failure
 
     async def _commit(self, group: list[_Job]) -> None:
         execute = self._writer.execute
@@ -191,72 +286,88 @@ class SqliteStore:
         try:
             for job in group:
                 await self._run_job(job)
-            events = [event for job in group if job.error is None for event in job.unit.events]
-            timers = [timer for job in group if job.error is None for timer in job.unit.timers]
-            await journal.write_events(self.session, events)
-            await journal.write_timers(self.session, timers)
             execute("COMMIT")
         except BaseException:
-            if self._writer.in_transaction:
-                execute("ROLLBACK")
+            self._roll_back()
             raise
         self.commits += 1
         self.works += len(group)
-        if events or timers:
-            due = [at for _, at in timers]
-            for listener in self._listeners:
-                listener(events, due)
         for job in group:
-            if job.done.done():
-                continue
-            if job.error is None:
-                job.done.set_result(job.result)
-            else:
-                job.done.set_exception(job.error)
+            job.finish()
+        events = [event for job in group for event in job.events]
+        timers = [at for job in group for _, at in job.timers]
+        if events or timers:
+            for listener in self._listeners:
+                try:
+                    listener(events, timers)
+                except Exception as error:  # noqa: BLE001  # the commit stands: reported as asyncio does for a callback
+                    asyncio.get_running_loop().call_exception_handler(
+                        {"message": "a listener to commits failed", "exception": error}
+                    )
+
+    def _roll_back(self) -> None:
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except sqlite3.ProgrammingError:
+            if not self._closing:  # abandoned: the file is closed already, and that has rolled back
+                raise
 
     async def _run_job(self, job: _Job) -> None:
         execute = self._writer.execute
+        session = SqliteSession(self._writer, self._cache, transaction=True)
+        unit = Unit(session)
         execute("SAVEPOINT job")
         try:
             async with asyncio.timeout(job.timeout):
-                job.result = await job.work(job.unit)
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-            raise
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-            if not isinstance(error, sqlite3.IntegrityError) and not self._writer.in_transaction:
-                raise  # disk full and the like: SQLite has rolled the whole group back already
-            job.error = error
+                job.result = await job.work(unit)
+            job.events = await journal.write_events(session, unit.events)
+            await journal.write_timers(session, unit.timers)
+            job.timers = unit.timers
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not this task was cancelled: something that the work awaited was.
+            job.error = TemporaryError("what the handler waited for was cancelled", code="cancelled")
+            job.error.__cause__ = error
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is its own: handed to its caller
             job.error = error
+        finally:
+            session.end()
+        if not self._writer.in_transaction:
+            raise _TransactionLost from job.error
         if job.error is not None:
-            job.unit.events.clear()
-            job.unit.timers.clear()
+            job.events, job.timers = [], []
             execute("ROLLBACK TO job")
         execute("RELEASE job")
 
     async def close(self) -> None:
         """Finish what is queued, then close the file."""
         self._closing = True
-        while self._jobs or (self._pump is not None and not self._wake_is_idle()):
-            await asyncio.sleep(0.001)
+        self._wake.set()
         if self._pump is not None:
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
+            await asyncio.wait([self._pump])
         self._reading.close()
         self._writer.close()
-
-    def _wake_is_idle(self) -> bool:
-        return not self._wake.is_set() and not self._jobs
 
     def abandon(self) -> None:
         """Drop everything as a killed process would: no drain, no commit. For crash tests and drills."""
         self._closing = True
         if self._pump is not None:
             self._pump.cancel()
-        if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
         self._reading.close()
         self._writer.close()
 
 
-__all__ = ["SqliteSession", "SqliteStore", "StoreError"]
+def _shutting_down() -> TemporaryError:
+    return TemporaryError("the store is shutting down; try again in a moment", code="shutting-down")
+
+
+def _broken(error: BaseException) -> TemporaryError:
+    failure = TemporaryError(f"the store's writer broke off: {error!r}", code="database")
+    failure.__cause__ = error
+    return failure
+
+
+__all__ = ["SqliteSession", "SqliteStore"]

@@ -6,7 +6,7 @@ statement on the driver costs 3–8 µs. So the language is SQLAlchemy's, and on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,9 @@ Processor = Callable[[Any], Any]
 class Compiled:
     """SQL text for one dialect, with what turns Python values into the driver's and back.
 
-    `expanding` names the parameters that are lists (`IN (…)`); the text is right for lists of the lengths given.
+    `expanding` names the parameters that are lists (`IN (…)`). The text has room for as many items as were given, rounded
+    up to a power of two, so that lists of all lengths share a few texts; `bind` fills the rest with the last item.
+    An INSERT takes the columns given; a column's Python-side `default=` is not run, so leaving such a column out is refused.
     """
 
     __slots__ = ("_expansion", "binders", "constants", "expanding", "readers", "sql")
@@ -28,6 +30,8 @@ class Compiled:
     def __init__(self, statement: Executable, dialect: Dialect, params: Mapping[str, Any]) -> None:
         clause: Any = statement
         columns = list(params) if isinstance(statement, Insert) else None
+        if columns is not None:
+            _refuse_defaults(clause.table, columns)
         compiled = clause.compile(dialect=dialect, column_keys=columns)
         binds: dict[str, Any] = {name: bind for bind, name in compiled.bind_names.items()}
         self.constants: dict[str, Any] = {
@@ -42,7 +46,10 @@ class Compiled:
         self._expansion: Mapping[str, list[str]] = {}
         self.sql: str = str(compiled)
         if self.expanding:
-            state = compiled.construct_expanded_state({**self.constants, **params})
+            values = {**self.constants, **params}
+            state = compiled.construct_expanded_state(
+                {**values, **{name: _padded(values[name]) for name in self.expanding}}
+            )
             self.sql, self._expansion = state.statement, state.parameter_expansion
         self.readers: list[tuple[int, Processor]] = []
         for index, column in enumerate(getattr(statement, "exported_columns", ())):
@@ -55,7 +62,9 @@ class Compiled:
         values: dict[str, Any] = {**self.constants, **params} if params else dict(self.constants)
         for name in self.expanding:
             processor = self.binders.get(name)
-            items = values.pop(name)
+            items = _padded(values.pop(name))
+            if items and isinstance(items[0], tuple):
+                items = [part for item in items for part in item]
             for key, value in zip(self._expansion[name], items, strict=True):
                 values[key] = processor(value) if processor else value
         for name, processor in self.binders.items():
@@ -64,8 +73,25 @@ class Compiled:
         return values
 
 
+def _room(length: int) -> int:
+    """0, 1, 2, 4, 8 …: how many items the text for a list of this length has room for."""
+    return 1 << (length - 1).bit_length() if length else 0
+
+
+def _padded(items: Iterable[Any]) -> list[Any]:
+    """An item more of the same makes no difference to `IN`."""
+    values = list(items)
+    return values + values[-1:] * (_room(len(values)) - len(values))
+
+
+def _refuse_defaults(table: Any, columns: list[str]) -> None:
+    for column in table.columns:
+        if column.default is not None and column.key not in columns:
+            raise TypeError(f"{table.name}.{column.name}: give a value, its default is not run; or use server_default")
+
+
 class Cache:
-    """Compiled statements by statement object, the columns given (INSERT) and the lengths of lists."""
+    """Compiled statements by statement object, the columns given (INSERT) and the room for lists."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -76,18 +102,21 @@ class Cache:
         given = params or {}
         forms = self._known.get(statement)
         if forms is None:
-            first = Compiled(statement, self._dialect, given)
-            forms = self._known[statement] = {}
-            if first.expanding:
-                self._lists[statement] = first.expanding
-        lists = self._lists.get(statement) if self._lists else None
-        if lists is not None:
-            key: Any = tuple(len(given[name]) for name in lists if name in given)
-        elif isinstance(statement, Insert):
-            key = tuple(given)
-        else:
-            key = None
-        compiled = forms.get(key)
+            compiled = Compiled(statement, self._dialect, given)
+            if compiled.expanding:
+                self._lists[statement] = compiled.expanding
+            self._known[statement] = {self._form(statement, given): compiled}
+            return compiled
+        form = self._form(statement, given)
+        compiled = forms.get(form)
         if compiled is None:
-            compiled = forms[key] = Compiled(statement, self._dialect, given)
+            compiled = forms[form] = Compiled(statement, self._dialect, given)
         return compiled
+
+    def _form(self, statement: Executable, given: Mapping[str, Any]) -> Any:
+        if isinstance(statement, Insert):
+            return tuple(given)
+        lists = self._lists.get(statement) if self._lists else None
+        if lists is None:
+            return None
+        return tuple(_room(len(given[name])) for name in lists if name in given)

@@ -1,0 +1,121 @@
+"""Questions on delivery and stores that are no order yet: what a CEP costs, where one can fetch things."""
+
+from __future__ import annotations
+
+from agent_store.adapters.brains.rules import goods
+from agent_store.adapters.brains.rules.memory import Pending
+from agent_store.adapters.brains.rules.turn import Failed, Turn
+from agent_store.adapters.brains.rules.understanding import Act
+from agent_store.contracts.cart import GetCart
+from agent_store.contracts.catalog import GetProducts
+from agent_store.contracts.chat import GetProfile
+from agent_store.contracts.common import Item
+from agent_store.contracts.fulfillment import DeliveryOption, DeliveryQuote, ListPickup, PickupOption, QuoteDelivery
+from agent_store.contracts.inventory import ListLocations
+
+
+async def quote(turn: Turn, act: Act) -> None:
+    memory = turn.memory
+    cep = act.cep or memory.cep
+    if cep is None:
+        cart, profile = await turn.together(GetCart(), GetProfile())
+        if not isinstance(profile, Failed) and profile.address is not None:
+            cep = profile.address.cep
+    else:
+        cart = await turn.ask(GetCart())
+    if isinstance(cart, Failed):
+        turn.say("trouble")
+        return
+    if cep is None:
+        memory.pending = Pending("cep")
+        turn.say("ask_cep")
+        return
+    memory.cep = cep
+    lines: tuple[Item, ...] = ()
+    if not cart.lines:
+        target = goods.refer(turn, act, most=1) or memory.shown[:1]
+        found = await turn.ask(GetProducts(ids=(target[0].item,))) if target else ()
+        if isinstance(found, Failed) or not found:
+            turn.say("quote_what")
+            return
+        stock = goods.in_stock(found[0].variants) or list(found[0].variants)
+        variant = next((v for v in stock if v.sku == target[0].sku), stock[0])
+        lines = (Item(sku=variant.sku, quantity=act.quantity or 1),)
+        turn.say("quote_for", name=found[0].name)
+    result = await turn.ask(QuoteDelivery(cep=cep, lines=lines))
+    if isinstance(result, Failed):
+        if result.code in ("not-found", "invalid-input", "refused"):
+            memory.cep = None
+            turn.choose(turn.t("no_carrier", cep=cep), [("pickup_info", turn.t("b_pickup"))])
+        else:
+            turn.say("trouble")
+        return
+    _tell(turn, result)
+    if cart.lines:
+        memory.pending = Pending("after_add", yes="checkout", no="keep_shopping")
+        turn.choose(turn.t("shall_we_close"), [("checkout", turn.t("b_checkout")), ("keep_shopping", turn.t("b_keep"))])
+    elif memory.focus is not None and memory.focus.sku:
+        memory.pending = Pending("offer", yes=f"add:{memory.focus.sku}", product=memory.focus.id)
+        turn.choose(turn.t("add_it"), [(f"add:{memory.focus.sku}", turn.t("b_add"))])
+
+
+def _tell(turn: Turn, result: DeliveryQuote) -> None:
+    if not result.options:
+        turn.say("no_carrier", cep=result.cep)
+        return
+    lines = [turn.t("options_for", cep=result.cep), *(line(turn, one) for one in result.options[:8])]
+    if result.pickup:
+        lines.append(turn.t("or_pickup", store=result.pickup[0].location.name, ready=ready(turn, result.pickup[0])))
+    turn.text("\n".join(lines))
+
+
+def days(turn: Turn, option: DeliveryOption) -> str:
+    """ "3 a 5 dias úteis, até 28/11"."""
+    if option.days_min == option.days_max:
+        return turn.t("days_one", days=option.days_max, date=turn.voice.date(option.latest))
+    return turn.t("days", low=option.days_min, high=option.days_max, date=turn.voice.date(option.latest))
+
+
+def line(turn: Turn, option: DeliveryOption) -> str:
+    return f"• {option.name} ({option.carrier}): {option.price}, {days(turn, option)}"
+
+
+def ready(turn: Turn, option: PickupOption) -> str:
+    return turn.t("ready_in", hours=option.ready_in_hours)
+
+
+async def pickup(turn: Turn, act: Act) -> None:
+    """ "Dá pra retirar na loja?" as a question (in a checkout it is a choice: `checkout.pick_up`)."""
+    cart = await turn.ask(GetCart())
+    if isinstance(cart, Failed) or not cart.lines:
+        await stores(turn, act)
+        return
+    options = await turn.ask(ListPickup(near_cep=turn.memory.cep))
+    if isinstance(options, Failed):
+        turn.say("trouble")
+        return
+    if not options:
+        turn.say("no_pickup")
+        return
+    lines = [turn.t("pickup_at")]
+    for option in options[:6]:
+        place = ", ".join(
+            part for part in (option.location.address, option.location.city, option.location.hours) if part
+        )
+        lines.append(f"• {option.location.name}: {place} ({ready(turn, option)})")
+    turn.text("\n".join(lines))
+    turn.memory.pending = Pending("method", yes="method:pickup", no="keep_shopping")
+    turn.choose(turn.t("shall_pickup"), [("method:pickup", turn.t("b_pickup")), ("keep_shopping", turn.t("b_keep"))])
+
+
+async def stores(turn: Turn, act: Act) -> None:
+    places = await turn.ask(ListLocations())
+    found = [] if isinstance(places, Failed) else [place for place in places if place.kind == "store"]
+    if not found:
+        turn.say("trouble" if isinstance(places, Failed) else "no_stores")
+        return
+    lines = [turn.t("our_stores")]
+    for place in found[:8]:
+        facts = ", ".join(part for part in (place.address, place.city, place.hours) if part)
+        lines.append(f"• {place.name}: {facts}" if facts else f"• {place.name}")
+    turn.text("\n".join(lines))

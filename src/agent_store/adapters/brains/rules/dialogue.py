@@ -1,0 +1,348 @@
+"""The dialogue: what was said, in the light of what was asked, becomes the acts of this turn, one handler each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from agent_store.adapters.brains.rules import aftersales, basket, checkout, delivery, goods, shopping, social
+from agent_store.adapters.brains.rules.memory import Pending
+from agent_store.adapters.brains.rules.normalise import plain, same
+from agent_store.adapters.brains.rules.turn import Failed, Turn, parse
+from agent_store.adapters.brains.rules.understanding import (
+    MOST_ACTS,
+    Act,
+    from_payload,
+    merge_lines,
+    understand,
+)
+from agent_store.contracts.cart import AddToCart, ClearCart, RemoveFromCart
+from agent_store.contracts.orders import CancelOrder, OrderView, PlaceOrder
+from agent_store.contracts.payments import PaymentView, SubmitTestCard
+
+NAME = "rules"
+Handler = Callable[[Turn, Act], Awaitable[None]]
+
+_SOCIAL = frozenset({"greet", "thanks", "bye", "wellbeing", "smalltalk", "praise"})
+_STRONG = frozenset(
+    {"person", "injection", "abuse", "cancel_order", "card", "link", "order_status", "remove", "clear_cart", "view_cart",
+     "compare", "stores", "payment_info", "expensive", "discount", "think", "cheaper", "categories", "policy",
+     "out_of_scope", "help", "pickup", "change_address"}
+)  # fmt: skip
+"""Wishes that are never an answer to "your name and address, please"."""
+
+
+async def converse(turn: Turn) -> None:
+    """One whole turn; ends with blocks, an escalation, or both empty when there was nothing to answer."""
+    if await _finished_by_another(turn):
+        return
+    open_ = turn.memory.pending
+    turn.memory.pending = None
+    acts, words = _acts(turn)
+    if open_ is not None and open_.kind == "details" and words and not any(act.intent in _STRONG for act in acts):
+        turn.memory.pending = None
+        if await checkout.told(turn, words):
+            return
+    if not acts:
+        if any(line.payload for line in turn.request.lines):
+            await social.greet(turn, Act("greet"))
+        else:
+            social.unclear(turn)
+        return
+    if len(acts) > 1:
+        acts = [act for act in acts if act.intent not in ("unclear", "wellbeing", "thanks", "bye", "browse")] or acts[
+            :1
+        ]
+    if len(acts) > 1 and acts[0].intent == "greet":
+        turn.say("hello_short")
+        acts = acts[1:]
+    for act in acts[:MOST_ACTS]:
+        await _follow(turn, act, open_)
+        if turn.escalate is not None:
+            return
+    _resume(turn, acts, open_)
+    if not turn.blocks:
+        social.unclear(turn)
+
+
+def _acts(turn: Turn) -> tuple[list[Act], str]:
+    """The acts of the burst, and its typed words as written."""
+    language = turn.request.language
+    lines: list[tuple[Act, ...]] = []
+    words: list[str] = []
+    for line in turn.request.lines:
+        if line.role != "customer":
+            continue
+        tapped = from_payload(line.payload)
+        if tapped is not None:
+            if tapped.intent != "tap_brand":
+                lines.append((tapped,))
+        elif line.text.strip():
+            words.append(line.text)
+            lines.append(understand(line.text, language))
+    return merge_lines(tuple(lines)), "\n".join(words)
+
+
+# --- answers to what was asked ---------------------------------------------------------------------------------------
+
+
+async def _follow(turn: Turn, act: Act, open_: Pending | None) -> None:
+    act = _in_context(turn, act, open_)
+    if act.intent == "answer_variant" and open_ is not None:
+        await basket.continue_variant(turn, replace(act, intent="attributes"), open_)
+    elif act.intent == "tap_opt":
+        await basket.continue_variant(turn, act, open_ or Pending("variant"))
+    elif act.intent == "tap_add":
+        await basket.tapped(turn, act, open_)
+    else:
+        await HANDLERS.get(act.intent, _unknown)(turn, act)
+
+
+async def _unknown(turn: Turn, act: Act) -> None:
+    social.unclear(turn)
+
+
+def _in_context(turn: Turn, act: Act, open_: Pending | None) -> Act:
+    """The act that an answer means: yes and no, a choice by its place or its name, a value of a variant."""
+    if open_ is not None:
+        if act.intent in ("yes", "no"):
+            found = from_payload(open_.yes if act.intent == "yes" else open_.no)
+            if found is not None:
+                return found
+            if act.intent == "no":
+                return Act("no")
+        superlative = _superlative(act, open_)
+        if superlative is not None:
+            return superlative
+        chosen = _chosen(turn, act, open_)
+        if chosen is not None:
+            return chosen
+        if open_.kind == "variant" and (
+            act.attributes
+            and (act.intent in ("attributes", "add", "pick") or (act.intent == "search" and not act.known))
+        ):
+            return replace(act, intent="answer_variant")
+        if open_.kind == "cep" and act.intent == "quote":
+            return act
+        if open_.kind == "confirm" and act.intent in ("checkout", "add") and not act.positions and not act.text:
+            return Act("confirm_order")
+        if open_.kind in checkout.ASKING and act.intent in ("change", "change_address"):
+            return act if act.intent == "change_address" else Act("change_order")
+        if open_.kind == "confirm" and act.intent == "cancel_order":
+            return Act("stop_checkout")
+    if turn.memory.checkout.active and act.intent == "pickup":
+        return Act("pick_up")
+    if act.intent == "number":
+        return _number(turn, act)
+    if act.intent == "quantity":
+        return replace(act, intent="add")
+    return act
+
+
+def _chosen(turn: Turn, act: Act, open_: Pending) -> Act | None:
+    """One of the choices on the table, by its place ("o segundo") or by its title ("retirar na loja", "M")."""
+    if not open_.choices or act.intent.startswith("tap_"):
+        return None
+    titles = [title for _, title in open_.choices]
+    if act.intent in (
+        "pick",
+        "number",
+        "attributes",
+        "search",
+        "add",
+        "deliver",
+        "pickup",
+        "unclear",
+        "browse",
+        "change",
+    ):
+        said = {act.raw, act.text, act.size or "", str(act.number) if act.number is not None else "", *act.options}
+        for (payload, title), name in zip(open_.choices, titles, strict=True):
+            if any(word and same(word, name) for word in said) or (
+                act.color and not act.size and not act.text and goods.color_matches(title, act.color)
+            ):
+                return from_payload(payload)
+        if act.intent == "search" and act.text:
+            named = [row for row in open_.choices if plain(row[1], turn.request.language).startswith(act.raw)]
+            if len(named) == 1 and len(act.raw) > 2:
+                return from_payload(named[0][0])
+            words = set(act.text.split())
+            holding = [row for row in open_.choices if words <= set(plain(row[1], turn.request.language).split())]
+            if len(holding) == 1:
+                return from_payload(holding[0][0])
+    if act.intent == "deliver":
+        return next((from_payload(payload) for payload, _ in open_.choices if payload == "method:delivery"), None)
+    if act.intent == "pickup":
+        return next((from_payload(payload) for payload, _ in open_.choices if payload == "method:pickup"), None)
+    place = act.positions[0] if act.positions else act.number
+    if act.intent in ("pick", "add", "number") and place is not None and len(act.positions) < 2 and not act.pairs:
+        index = len(open_.choices) - 1 if place == -1 else place - 1
+        if open_.kind != "variant" or act.intent == "number" or not turn.memory.shown[1:]:
+            return from_payload(open_.choices[index][0]) if 0 <= index < len(open_.choices) else None
+    return None
+
+
+def _superlative(act: Act, open_: Pending) -> Act | None:
+    """ "O mais barato", "o mais rápido", "a mais perto": a choice of a delivery or store by what matters."""
+    if open_.kind == "service":
+        if act.intent == "cheaper" or act.sort == "price":
+            return Act("tap_ship", key=checkout.CHEAPEST)
+        if _FAST.search(act.raw):
+            return Act("tap_ship", key=checkout.FASTEST)
+    if open_.kind == "location" and open_.choices and _NEAR.search(act.raw):
+        return from_payload(open_.choices[0][0])
+    return None
+
+
+_FAST = re.compile(r"\b(?:rapid\w*|urgente|quick\w*|fast\w*|antes|primeiro chega|asap)\b")
+_NEAR = re.compile(r"\b(?:perto|proxim[ao]|near\w*|closest|cerca\w*|qualquer)\b")
+
+
+def _number(turn: Turn, act: Act) -> Act:
+    """A bare number: a place in what is shown, else a size of the last search, else a quantity of the one product."""
+    number = act.number or 0
+    if 1 <= number <= len(turn.memory.shown) and len(turn.memory.shown) > 1:
+        return replace(act, intent="pick", positions=(number,))
+    if number >= 30 and not turn.memory.search.empty:
+        return replace(act, intent="attributes", size=str(number))
+    if turn.memory.focus is not None and 1 <= number <= 20:
+        return replace(act, intent="add", quantity=number)
+    return replace(act, intent="unclear")
+
+
+def _resume(turn: Turn, acts: list[Act], open_: Pending | None) -> None:
+    """A question in the middle of a checkout is answered first; then the open question is put again."""
+    memory = turn.memory
+    if memory.pending is not None or open_ is None:
+        return
+    idle = all(act.intent in _SOCIAL or act.intent in _ASIDE for act in acts)
+    if not idle and turn.understood:
+        return
+    if open_.kind in checkout.ASKING and memory.checkout.active:
+        memory.pending = open_
+        turn.choose(turn.t("back_to_order"), [("checkout", turn.t("b_go_on")), ("keep_shopping", turn.t("b_keep"))])
+    elif not turn.understood or all(act.intent in _SOCIAL for act in acts):
+        memory.pending = open_
+
+
+_ASIDE = frozenset(
+    {"stores", "payment_info", "policy", "suits_me", "quote", "out_of_scope", "help", "unclear", "order_status"}
+)
+
+# --- after another brain ---------------------------------------------------------------------------------------------
+
+
+async def _finished_by_another(turn: Turn) -> bool:
+    """A model changed something in this turn and then failed: tell what is done, do nothing twice."""
+    for step in reversed(turn.request.steps):
+        if step.answer.brain == NAME:
+            continue
+        for result in reversed(step.results):
+            if result.error is not None:
+                continue
+            contract = _WRITES.get(result.call.name)
+            if contract is None:
+                continue
+            try:
+                tool = contract.model_validate(result.call.arguments)
+            except ValueError:
+                continue
+            done = parse(tool, result)
+            if isinstance(done, Failed):
+                continue
+            if isinstance(done, OrderView):
+                turn.memory.checkout.active = False
+                turn.memory.order = done.number
+                turn.say(
+                    "cancelled" if isinstance(tool, CancelOrder) else "order_placed",
+                    number=done.number,
+                    total=done.total,
+                )
+            elif isinstance(done, PaymentView):
+                turn.say("paying", number=done.order_number)
+            else:
+                await basket.view(turn, Act("view_cart"))
+            return True
+    return False
+
+
+_WRITES = {
+    tool.tool_name: tool for tool in (PlaceOrder, CancelOrder, SubmitTestCard, AddToCart, RemoveFromCart, ClearCart)
+}
+
+
+# --- the table of contents ---------------------------------------------------------------------------------------
+
+
+async def _pick(turn: Turn, act: Act) -> None:
+    if act.quantity and (act.this or act.positions):
+        await basket.add(turn, act)
+    else:
+        await shopping.details(turn, act)
+
+
+async def _praise(turn: Turn, act: Act) -> None:
+    await (shopping.details if act.positions or act.text else social.praise)(turn, act)
+
+
+async def _unclear(turn: Turn, act: Act) -> None:
+    social.unclear(turn)
+
+
+async def _stop_checkout(turn: Turn, act: Act) -> None:
+    turn.memory.checkout.active = False
+    turn.choose(turn.t("checkout_stopped"), [("view_cart", turn.t("b_cart")), ("categories", turn.t("b_categories"))])
+
+
+async def _browse(turn: Turn, act: Act) -> None:
+    turn.say("ask_need")
+
+
+async def _deliver(turn: Turn, act: Act) -> None:
+    await (checkout.deliver if turn.memory.checkout.active else delivery.quote)(turn, act)
+
+
+async def _quote(turn: Turn, act: Act) -> None:
+    if act.cep and turn.memory.checkout.active and turn.memory.checkout.method == "delivery":
+        turn.memory.checkout.cep = act.cep
+    await delivery.quote(turn, act)
+
+
+async def _change_address(turn: Turn, act: Act) -> None:
+    await (checkout.change_address if turn.memory.checkout.active else social.policy)(turn, act)
+
+
+async def _change(turn: Turn, act: Act) -> None:
+    await checkout.change(turn, act)
+
+
+HANDLERS: dict[str, Handler] = {
+    # social
+    "greet": social.greet, "thanks": social.thanks, "bye": social.bye, "wellbeing": social.wellbeing,
+    "smalltalk": social.smalltalk, "out_of_scope": social.out_of_scope, "help": social.help_, "policy": social.policy,
+    "payment_info": social.payment_info, "suits_me": social.suits_me, "injection": social.injection,
+    "abuse": social.abuse, "person": social.person, "praise": _praise, "unclear": _unclear, "browse": _browse,
+    "yes": social.nothing_open, "no": social.nothing_open, "keep_shopping": social.keep_shopping,
+    # shopping
+    "search": shopping.search, "attributes": shopping.refine, "more": shopping.more, "cheaper": shopping.cheaper,
+    "pricier": shopping.pricier, "details": shopping.details, "tap_product": shopping.details,
+    "tap_choose": shopping.details, "pick": _pick, "compare": shopping.compare, "compare_shown": shopping.compare,
+    "suggest": shopping.suggest, "similar": shopping.similar, "categories": shopping.categories,
+    "tap_cat": shopping.category, "expensive": shopping.expensive, "discount": shopping.discount,
+    "sale": shopping.discount, "think": shopping.think,
+    # cart
+    "add": basket.add, "remove": basket.remove, "tap_remove": basket.remove_tapped, "view_cart": basket.view,
+    "clear_cart": basket.clear, "clear_yes": basket.clear_now, "clear_no": social.keep_shopping,
+    # order
+    "quote": _quote, "deliver": _deliver, "pickup": delivery.pickup, "pickup_info": delivery.pickup,
+    "pick_up": checkout.pick_up, "stores": delivery.stores, "checkout": checkout.start,
+    "tap_method": checkout.tapped, "tap_ship": checkout.tapped, "tap_store": checkout.tapped,
+    "confirm_order": checkout.confirm, "change_order": checkout.change, "change": _change,
+    "change_items": checkout.change_items, "change_method": checkout.change_method,
+    "change_address": _change_address, "stop_checkout": _stop_checkout,
+    # after the order
+    "card": aftersales.card, "link": aftersales.link, "pay_link": aftersales.link, "paid": aftersales.link,
+    "order_status": aftersales.status, "tap_status": aftersales.status, "my_orders": aftersales.status,
+    "cancel_order": aftersales.cancel, "tap_cancel_yes": aftersales.cancel_now, "cancel_no": aftersales.cancel_kept,
+}  # fmt: skip

@@ -1,0 +1,53 @@
+"""The kernel's `Metrics` port on prometheus-client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class PrometheusMetrics:
+    """A registry of its own, so that two stores in one process (tests) do not collide."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._received = Counter(
+            "agent_store_events_received", "Events that reached a consumer", ["consumer", "type"], registry=self.registry
+        )
+        self._handled = Histogram(
+            "agent_store_handling_seconds", "Handlings of events by outcome", ["consumer", "type", "outcome"],
+            buckets=_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._tools = Histogram(
+            "agent_store_tool_seconds", "Tool calls by outcome", ["tool", "outcome"], buckets=_BUCKETS, registry=self.registry
+        )
+        self._counters: dict[str, Counter] = {}
+
+    def received(self, consumer: str, type: str) -> None:
+        self._received.labels(consumer, type).inc()
+
+    def handled(self, consumer: str, type: str, outcome: str, seconds: float) -> None:
+        self._handled.labels(consumer, type, outcome).observe(seconds)
+
+    def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
+        self._tools.labels(tool, outcome).observe(seconds)
+
+    def count(self, name: str, amount: int = 1, **labels: str) -> None:
+        counter = self._counters.get(name)
+        if counter is None:
+            counter = self._counters[name] = Counter(
+                f"agent_store_{name}", name.replace("_", " "), sorted(labels), registry=self.registry
+            )
+        (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
+        """A figure that is read when somebody looks."""
+        Gauge(f"agent_store_{name}", help, registry=self.registry).set_function(read)
+
+    def page(self) -> tuple[bytes, str]:
+        """The scrape's body and content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

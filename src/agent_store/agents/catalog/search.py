@@ -1,0 +1,304 @@
+"""What a search means and in which order it is asked: groups of alternatives, and what is let go when nothing fits.
+
+Pure: the words of the catalogue come in as a `Words`, the index that answers is behind `SearchIndex`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from agent_store.agents.catalog import synonyms
+from agent_store.agents.catalog.synonyms import Phrase
+from agent_store.agents.catalog.vocabulary import Vocabulary, Words
+from agent_store.agents.catalog.words import question, size_key, stem, stems
+
+RANKED = 400
+"""Products that are ranked at most. A search that fits more takes the newest; `total` counts no further either."""
+
+BROAD = 3000
+"""Products that an any-of search may touch: of its words the rarest are taken, until there would be more."""
+
+Field = Literal["", "category", "maker", "color", "size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One thing that was asked for: any of these phrases, all stems of a phrase. `field` "" looks everywhere."""
+
+    any_of: tuple[Phrase, ...]
+    field: Field = ""
+    kind: Literal["word", "color"] = "word"
+    head: bool = False
+    """It says what kind of product: the last thing to let go."""
+    products: int = 0
+    """About how many products have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A customer's words. `corrected` is their text with typos mended, None when there were none."""
+
+    groups: tuple[Group, ...] = ()
+    sizes: tuple[str, ...] = ()
+    corrected: str | None = None
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a product must fit. `colors` are variants' colour keys (any of them), prices are minor units."""
+
+    brand: str | None = None
+    categories: tuple[str, ...] | None = None
+    colors: tuple[Phrase, ...] | None = None
+    size: str | None = None
+    maker: Group | None = None
+    min_price: int | None = None
+    max_price: int | None = None
+    in_stock: bool = True
+
+    def without(self, names: Collection[str]) -> Filters:
+        """Let filters go by the names of the contract."""
+        return replace(
+            self,
+            categories=None if "category" in names else self.categories,
+            colors=None if "color" in names else self.colors,
+            size=None if "size" in names else self.size,
+            maker=None if "maker" in names else self.maker,
+            min_price=None if "min_price" in names else self.min_price,
+            max_price=None if "max_price" in names else self.max_price,
+        )
+
+    def named(self) -> list[str]:
+        """The filters that are set, the first to let go first: a person who wears P cannot wear M."""
+        values = {
+            "color": self.colors, "max_price": self.max_price, "min_price": self.min_price, "maker": self.maker,
+            "size": self.size, "category": self.categories,
+        }  # fmt: skip
+        return [name for name, value in values.items() if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """All of `every`, and at least one of `some` (when there are any)."""
+
+    every: tuple[Group, ...] = ()
+    some: tuple[Group, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.every and not self.some
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A product that fits. `score`: higher fits better; `colors` and `sizes` are what is in stock."""
+
+    number: int
+    id: str
+    score: float
+    category: str
+    maker: str
+    price_minor: int | None
+    colors: tuple[str, ...]
+    sizes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What of a product is looked up: stems by column (see `tables.FIELDS`)."""
+
+    number: int
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class SearchIndex(Protocol):
+    """Full-text search over the catalogue. SQLite's is `sqlite_search`; another database puts its own beside it."""
+
+    async def vocabulary(self) -> Vocabulary:
+        """The words of all products, up to the last committed import."""
+        ...
+
+    async def count(self, match: Match, brand: str | None) -> int:
+        """How many products of the brand fit the words, whatever the filters."""
+        ...
+
+    async def find(self, match: Match, filters: Filters, *, by_price: bool = False) -> list[Candidate]:
+        """At most `RANKED` products that fit, best first; without words the newest, or the cheapest (`by_price`)."""
+        ...
+
+    async def put(self, documents: Sequence[Document]) -> None: ...
+
+    async def drop(self, numbers: Sequence[int]) -> None: ...
+
+
+def understand(text: str, words: Words, categories: Iterable[str]) -> Understood:
+    """Read a customer's words with the vocabulary of the products that are searched."""
+    asked, sizes = question(text)
+    heads = {key for category in categories for key in stems(category)}
+    groups: list[Group] = []
+    said: list[str] = []
+    unknown: list[str] = []
+    mended = False
+    index = 0
+    while index < len(asked):
+        taken, phrase_group = _phrase(asked, index, words, heads)
+        if phrase_group is not None:
+            groups.append(phrase_group)
+            said.extend(asked[index : index + taken])
+            index += taken
+            continue
+        word = asked[index]
+        index += 1
+        found, spelled, changed = _word(word, words, heads)
+        said.extend(spelled)
+        mended = mended or changed
+        groups.extend(found)
+        if not found:
+            unknown.append(word)
+    unique = tuple(dict.fromkeys(groups))
+    return Understood(
+        groups=unique,
+        sizes=tuple(size_key(size) for size in sizes),
+        corrected=" ".join(said) if mended else None,
+        unknown=tuple(unknown),
+    )
+
+
+def _phrase(asked: list[str], index: int, words: Words, heads: set[str]) -> tuple[int, Group | None]:
+    """The longest phrase of the synonyms that begins here; or two words that are one ("note book")."""
+    for size in range(min(synonyms.longest(), len(asked) - index), 1, -1):
+        key = tuple(stem(word) for word in asked[index : index + size])
+        if key in synonyms.table():
+            group = _group(key, words, heads)
+            if group is not None:
+                return size, group
+    if index + 1 < len(asked):
+        first, second = asked[index], asked[index + 1]
+        if stem(first) not in words.by_stem or stem(second) not in words.by_stem:
+            group = _group((stem(first + second),), words, heads)
+            if group is not None and len(first + second) > 4:
+                return 2, group
+    return 0, None
+
+
+def _word(word: str, words: Words, heads: set[str]) -> tuple[list[Group], list[str], bool]:
+    """Groups for one word, how it is spelled, and whether that is a correction."""
+    group = _group((stem(word),), words, heads)
+    if group is not None:
+        return [group], [word], False
+    guesses = words.guess(word)
+    meant = [(guess, found) for guess in guesses if (found := _group((stem(guess.word),), words, heads)) is not None]
+    parts = _split(word, words) if not meant or meant[0][0].cost > 0.8 else None
+    if parts is not None:
+        split = [found for part in parts if (found := _group((stem(part),), words, heads)) is not None]
+        return split, list(parts), True
+    if not meant:
+        return [], [word], False
+    best = meant[0]
+    any_of = tuple(dict.fromkeys(phrase for _, found in meant for phrase in found.any_of))
+    merged = replace(best[1], any_of=any_of, products=sum(found.products for _, found in meant))
+    return [merged], [word if best[0].completed else best[0].word], not best[0].completed
+
+
+def _split(word: str, words: Words) -> tuple[str, str] | None:
+    """Two words that were written as one ("tenispreto")."""
+    if len(word) < 7:
+        return None
+    for cut in range(3, len(word) - 2):
+        first, second = word[:cut], word[cut:]
+        if stem(first) in words.by_stem and stem(second) in words.by_stem:
+            return first, second
+    return None
+
+
+def _group(key: Phrase, words: Words, heads: set[str]) -> Group | None:
+    """The phrase and its synonyms, as far as the products have them; None when they have none."""
+    any_of = tuple(phrase for phrase in (key, *synonyms.table().get(key, ())) if words.has(phrase))
+    if not any_of:
+        return None
+    return Group(
+        any_of=any_of,
+        kind="color" if key in synonyms.colors() else "word",
+        head=any(set(phrase) <= heads for phrase in any_of),
+        products=sum(min(words.by_stem[part] for part in phrase) for phrase in any_of),
+    )
+
+
+def color_phrases(color: str, words: Words) -> tuple[Phrase, ...]:
+    """A colour filter with its names in other languages and its shades; typos mended."""
+    key = tuple(stems(color))
+    known = synonyms.colors()
+    if key not in known and not words.has(key):
+        mended: list[str] = []
+        for part in key:
+            guesses = [guess for guess in words.guess(part) if (stem(guess.word),) in known]
+            mended.append(stem(guesses[0].word) if guesses else part)
+        key = tuple(mended)
+    return (key, *known.get(key, ())) if key else ()
+
+
+def maker_group(maker: str, words: Words) -> Group | None:
+    """A maker filter: all words of its name, typos mended. None when nothing is left of it."""
+    key: list[str] = []
+    for word in stems(maker):
+        guesses = () if word in words.by_stem else words.guess(word)
+        key.append(stem(guesses[0].word) if guesses else word)
+    return Group(any_of=(tuple(key),), field="maker") if key else None
+
+
+def category_slugs(category: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The categories that are meant: by id, by words, by words of another language. Empty when it is none."""
+    slugs = tuple(known)
+    if category in slugs:
+        return (category,)
+    key = tuple(stems(category))
+    if not key:
+        return ()
+    for phrase in (key, *synonyms.table().get(key, ())):
+        meant = tuple(slug for slug in slugs if set(phrase) <= set(stems(slug)))
+        if meant:
+            return meant
+    return ()
+
+
+def ladder(groups: Sequence[Group]) -> list[Match]:
+    """The ways to ask, strictest first: all words; what kind of product it is with any of the other words; then that
+    alone, or any word at all."""
+    if not groups:
+        return []
+    steps = [Match(every=tuple(groups))]
+    heads = tuple(group for group in groups if group.head)
+    rest = tuple(group for group in groups if not group.head)
+    if heads and rest:
+        if len(rest) > 1:
+            steps.append(Match(every=heads, some=_rarest(rest)))
+        steps.append(Match(every=heads))
+    elif not heads and len(groups) > 2:
+        least = max(groups, key=lambda group: (group.kind == "color", group.products))
+        steps.append(Match(every=tuple(group for group in groups if group is not least)))
+    if len(groups) > 1:
+        steps.append(Match(some=_rarest(heads if len(heads) > 1 else groups)))
+    return steps
+
+
+def _rarest(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """As many of the rarest groups as stay within BROAD products, at least one."""
+    kept: list[Group] = []
+    touched = 0
+    for group in sorted(groups, key=lambda group: group.products):
+        touched += group.products
+        if kept and touched > BROAD:
+            break
+        kept.append(group)
+    return tuple(kept)
+
+
+def relaxations(filters: Filters) -> list[tuple[str, ...]]:
+    """What may be let go: nothing, one filter, then ever more; the category last."""
+    named = filters.named()
+    single = [(name,) for name in named if name != "category"]
+    growing = [tuple(named[: count + 1]) for count in range(1, len(named))]
+    return [(), *single, *(step for step in growing if step not in single)]

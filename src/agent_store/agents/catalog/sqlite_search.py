@@ -1,0 +1,227 @@
+"""The index on SQLite: FTS5 with weighted bm25, the vocabulary in memory."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import TextClause, bindparam, select, text
+
+from agent_store.agents.catalog import tables as t
+from agent_store.agents.catalog.search import RANKED, Candidate, Document, Filters, Group, Match
+from agent_store.agents.catalog.vocabulary import Vocabulary
+from agent_store.kernel.context import Repository, Row
+
+SCANNED = 4000
+"""Products whose filters are looked at in one search at most: of what fits the words, the newest."""
+
+_WEIGHTS = {"name": 10, "category": 8, "tags": 5, "maker": 5, "color": 4, "attributes": 2, "description": 1, "size": 0}
+_RANK = f"bm25(catalog_index, {', '.join(str(_WEIGHTS[name]) for name in t.FIELDS)})"
+
+_NAMES, _PLACES = ", ".join(t.FIELDS), ", ".join(f":{name}" for name in t.FIELDS)
+_ADD = text(f"INSERT INTO catalog_index (rowid, {_NAMES}) VALUES (:number, {_PLACES})")  # noqa: S608  # our own names
+_DROP = text("DELETE FROM catalog_index WHERE rowid = :number")
+_COUNT = text(
+    "SELECT count(*) AS n FROM catalog_index WHERE catalog_index MATCH :match AND rowid BETWEEN :low AND :high"
+)
+_EDGE = text(
+    "SELECT rowid AS number FROM catalog_index WHERE catalog_index MATCH :match AND rowid BETWEEN :low AND :high"
+    " ORDER BY rowid DESC LIMIT 1 OFFSET :skip"
+)
+_STATE = select(t.state.c.generation, t.state.c.revision).where(t.state.c.name == "catalog")
+_WORDS = select(t.words.c.brand, t.words.c.word, t.words.c.products).where(t.words.c.revision > bindparam("p_seen"))
+_BRAND = select(t.brands.c.number).where(t.brands.c.brand == bindparam("p_brand"))
+
+_vocabularies: OrderedDict[str, Vocabulary] = OrderedDict()
+"""By the catalogue's generation, so that two stores in one process never mix; the last few used."""
+
+_KEPT = 4
+_EVERYTHING = (0, (1 << 63) - 1)
+
+
+class SqliteSearch(Repository):
+    """See `search.SearchIndex`."""
+
+    async def vocabulary(self) -> Vocabulary:
+        row = await self.db.first(_STATE)
+        if row is None:
+            return Vocabulary()
+        generation, revision = row["generation"], row["revision"]
+        known = _vocabularies.get(generation)
+        if known is None:
+            known = _vocabularies[generation] = Vocabulary()
+            while len(_vocabularies) > _KEPT:
+                _vocabularies.popitem(last=False)
+        _vocabularies.move_to_end(generation)
+        if known.revision != revision:
+            # A file put back from a backup has a lower revision: then nothing in memory is right.
+            if known.revision > revision:
+                known = _vocabularies[generation] = Vocabulary()
+            rows = await self.db.all(_WORDS, {"p_seen": known.revision})
+            known.update(((row["brand"], row["word"], row["products"]) for row in rows), revision)
+        return known
+
+    async def count(self, match: Match, brand: str | None) -> int:
+        bounds = await self._bounds(brand)
+        if bounds is None:
+            return 0
+        row = await self.db.first(_COUNT, {"match": _expression(match), "low": bounds[0], "high": bounds[1]})
+        return row["n"] if row else 0
+
+    async def find(self, match: Match, filters: Filters, *, by_price: bool = False) -> list[Candidate]:
+        bounds = await self._bounds(filters.brand)
+        if bounds is None:
+            return []
+        asked = Match((*match.every, *_as_groups(filters)), match.some)
+        params: dict[str, Any] = {"low": bounds[0], "high": bounds[1], **_values(filters)}
+        if asked.empty:
+            along_price = by_price or filters.min_price is not None or filters.max_price is not None
+            if filters.brand is not None and (along_price or filters.categories is not None):
+                params["brand"] = filters.brand
+                del params["low"], params["high"]
+            statement = _browse(tuple(sorted(params)), along_price, filters.in_stock)
+        else:
+            params["match"] = _expression(asked)
+            edge = await self.db.first(
+                _EDGE, {"match": params["match"], "low": bounds[0], "high": bounds[1], "skip": SCANNED}
+            )
+            if edge is not None:
+                params["low"] = edge["number"] + 1
+            statement = _ranked(tuple(sorted(params)), filters.in_stock, not match.empty)
+        found = [_candidate(row) for row in await self.db.all(statement, {**params, "limit": RANKED})]
+        if by_price:
+            found.sort(key=lambda candidate: (candidate.price_minor or 0, -candidate.number))
+        else:
+            found.sort(key=lambda candidate: (-candidate.score, -candidate.number))
+        return found
+
+    async def put(self, documents: Sequence[Document]) -> None:
+        await self.db.many(
+            _ADD,
+            [
+                {"number": document.number, **{name: document.fields.get(name, "") for name in t.FIELDS}}
+                for document in documents
+            ],
+        )
+
+    async def drop(self, numbers: Sequence[int]) -> None:
+        await self.db.many(_DROP, [{"number": number} for number in numbers])
+
+    async def _bounds(self, brand: str | None) -> tuple[int, int] | None:
+        """The range of a brand's numbers; None for one without products."""
+        if brand is None:
+            return _EVERYTHING
+        row = await self.db.first(_BRAND, {"p_brand": brand})
+        if row is None:
+            return None
+        low = row["number"] << t.BRAND_SHIFT
+        return low, low + (1 << t.BRAND_SHIFT) - 1
+
+
+def _as_groups(filters: Filters) -> list[Group]:
+    """Filters that the index can answer: a rare colour is then found without looking at every product."""
+    groups: list[Group] = []
+    if filters.maker is not None:
+        groups.append(filters.maker)
+    if filters.colors is not None:
+        groups.append(Group(any_of=filters.colors, field="color"))
+    if filters.size is not None:
+        groups.append(Group(any_of=((filters.size,),), field="size"))
+    return groups
+
+
+def _expression(match: Match) -> str:
+    """An FTS5 query. Stems are letters and digits only, and quoted, so nothing in them is an operator."""
+    parts = [_one(group) for group in match.every]
+    if match.some:
+        parts.append(f"({' OR '.join(_one(group) for group in match.some)})")
+    return " AND ".join(parts)
+
+
+def _one(group: Group) -> str:
+    phrases = [" AND ".join(f'"{part}"' for part in phrase) for phrase in group.any_of]
+    either = " OR ".join(f"({phrase})" for phrase in phrases)
+    return f"{{{group.field}}} : ({either})" if group.field else f"({either})"
+
+
+def _values(filters: Filters) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if filters.categories is not None:
+        values["categories"] = json.dumps(filters.categories)
+    if filters.colors is not None:
+        values["colors"] = json.dumps([f" {' '.join(phrase)} " for phrase in filters.colors])
+    if filters.size is not None:
+        values["size"] = filters.size
+    if filters.min_price is not None:
+        values["min_price"] = filters.min_price
+    if filters.max_price is not None:
+        values["max_price"] = filters.max_price
+    return values
+
+
+_COLUMNS = "p.number, p.id, p.category, p.maker, p.price_minor, p.colors, p.sizes"
+
+
+def _conditions(given: tuple[str, ...], in_stock: bool) -> list[str]:
+    """SQL for the filters. The variant that has the colour must also have the size, the price and the stock."""
+    where = ["p.price_minor IS NOT NULL"]
+    if in_stock:
+        where.append("p.available > 0")
+    if "categories" in given:
+        where.append("p.category IN (SELECT value FROM json_each(:categories))")
+    if "max_price" in given:
+        where.append("p.price_minor <= :max_price")
+    fits = ["v.product_id = p.id", "v.active"]
+    if in_stock:
+        fits.append("v.available > 0")
+    if "colors" in given:
+        fits.append("EXISTS (SELECT 1 FROM json_each(:colors) c WHERE instr(v.color_key, c.value))")
+    if "size" in given:
+        fits.append("v.size_key = :size")
+    if "min_price" in given:
+        fits.append("v.price_minor >= :min_price")
+    if "max_price" in given:
+        fits.append("v.price_minor <= :max_price")
+    if {"colors", "size", "min_price"} & set(given):
+        where.append(f"EXISTS (SELECT 1 FROM catalog_variants v WHERE {' AND '.join(fits)})")  # noqa: S608  # fixed text
+    return where
+
+
+@lru_cache(maxsize=256)
+def _ranked(given: tuple[str, ...], in_stock: bool, by_words: bool) -> TextClause:
+    """The newest that fit, with how well. Rows come in the index's own order, so that LIMIT stops the work."""
+    where = ["catalog_index MATCH :match", "catalog_index.rowid BETWEEN :low AND :high", *_conditions(given, in_stock)]
+    score = f"-{_RANK}" if by_words else "0.0"
+    return text(
+        f"SELECT {_COLUMNS}, {score} AS score FROM catalog_index"  # noqa: S608  # every value is a parameter
+        " CROSS JOIN catalog_products p ON p.number = catalog_index.rowid"
+        f" WHERE {' AND '.join(where)} ORDER BY catalog_index.rowid DESC LIMIT :limit"
+    )
+
+
+@lru_cache(maxsize=256)
+def _browse(given: tuple[str, ...], along_price: bool, in_stock: bool) -> TextClause:
+    """Without words: along the index of prices when the price matters, else the newest."""
+    where = _conditions(given, in_stock)
+    where.append("p.brand = :brand" if "brand" in given else "p.number BETWEEN :low AND :high")
+    order = "p.price_minor" if along_price else "p.number DESC"
+    return text(
+        f"SELECT {_COLUMNS}, 0.0 AS score FROM catalog_products p"  # noqa: S608  # every value is a parameter
+        f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
+    )
+
+
+def _candidate(row: Row) -> Candidate:
+    return Candidate(
+        number=row["number"],
+        id=row["id"],
+        score=row["score"],
+        category=row["category"],
+        maker=row["maker"],
+        price_minor=row["price_minor"],
+        colors=tuple(row["colors"].split("|")) if row["colors"] else (),
+        sizes=tuple(row["sizes"].split("|")) if row["sizes"] else (),
+    )

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Index, Integer, MetaData, String, Table, Text
+
+from agent_store.kernel.sql import UtcTime
+
+metadata = MetaData()
+
+_RowId = BigInteger().with_variant(Integer(), "sqlite")
+"""On SQLite an INTEGER primary key is the row itself: the index finds a product without a second look-up."""
+
+BRAND_SHIFT = 40
+"""A product's number is its brand's number shifted by this, plus a counter: a brand is a range of the index."""
+
+brands = Table(
+    "catalog_brands",
+    metadata,
+    Column("brand", String(64), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("last", BigInteger, nullable=False),
+)
+"""`last`: the highest product number given out in this brand; a number is never used again."""
+
+state = Table(
+    "catalog_state",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("generation", String(64), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+"""One row, "catalog". `generation` names this catalogue for caches in memory, `revision` counts its imports."""
+
+products = Table(
+    "catalog_products",
+    metadata,
+    Column("number", _RowId, primary_key=True, autoincrement=False),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("brand", String(64), nullable=False),
+    Column("category", String(64), nullable=False),
+    Column("price_minor", BigInteger),
+    Column("available", Integer, nullable=False),
+    Column("colors", Text, nullable=False),
+    Column("sizes", Text, nullable=False),
+    Column("maker", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("picture", JSON, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    CheckConstraint("available >= 0", name="catalog_available_not_negative"),
+    Index("catalog_products_by_category", "brand", "category", "price_minor"),
+    Index("catalog_products_by_price", "brand", "price_minor"),
+    Index("catalog_products_by_any_price", "price_minor"),
+)
+"""`price_minor` is the lowest price of its variants in stock (of all when none is), None before the first price came;
+`colors` and `sizes` are those in stock, joined by "|". All four follow from the variants."""
+
+variants = Table(
+    "catalog_variants",
+    metadata,
+    Column("sku", String(64), primary_key=True),
+    Column("product_id", String(64), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("color", Text),
+    Column("size", Text),
+    Column("color_key", Text, nullable=False),
+    Column("size_key", Text, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("weight_g", Integer, nullable=False),
+    Column("price_minor", BigInteger),
+    Column("list_price_minor", BigInteger),
+    Column("price_version", Integer, nullable=False, server_default="0"),
+    Column("available", Integer, nullable=False, server_default="0"),
+    Column("stock_version", Integer, nullable=False, server_default="0"),
+    CheckConstraint("available >= 0", name="catalog_variant_available_not_negative"),
+    Index("catalog_variants_by_product", "product_id", "position"),
+)
+"""A variant that a new import leaves out becomes inactive: its price and stock stay true for when it comes back.
+
+`color_key` is the colour's stems between spaces (" azul marinh "). Prices and stock are projections: good for filters
+and ranking, never shown."""
+
+complements = Table(
+    "catalog_complements",
+    metadata,
+    Column("product_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("complement_id", String(64), nullable=False),
+)
+
+categories = Table(
+    "catalog_categories",
+    metadata,
+    Column("brand", String(64), primary_key=True),
+    Column("category", String(64), primary_key=True),
+    Column("products", Integer, nullable=False),
+)
+
+words = Table(
+    "catalog_words",
+    metadata,
+    Column("brand", String(64), primary_key=True),
+    Column("word", String(128), primary_key=True),
+    Column("products", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("catalog_words_by_revision", "revision"),
+)
+"""The vocabulary: how many products of a brand have the (folded) word. `revision`: the import that last changed it."""
+
+FIELDS: tuple[str, ...] = ("name", "category", "tags", "maker", "color", "attributes", "description", "size")
+"""Columns of the full-text index, in its order."""
+
+SQLITE_DDL: tuple[str, ...] = (
+    f"CREATE VIRTUAL TABLE IF NOT EXISTS catalog_index USING fts5({', '.join(FIELDS)}, detail='column', "
+    'tokenize="unicode61 remove_diacritics 2")',
+)
+"""Full-text search on SQLite: rowid is the product's number, the text is stems (see `words`)."""
+
+__all__ = [
+    "BRAND_SHIFT", "FIELDS", "SQLITE_DDL", "brands", "categories", "complements", "metadata", "products", "state",
+    "variants", "words",
+]  # fmt: skip

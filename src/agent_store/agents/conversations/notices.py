@@ -1,0 +1,304 @@
+"""Facts of orders and payments, told to the customer: each once, in their language, where they ordered, never backward.
+
+A fact that arrives while the bot is answering waits for its answer, so that "here is your link" does not stand above the order
+that it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent_store.agents.conversations import door
+from agent_store.agents.conversations.model import Conversation, OrderNotice, why_not_tell
+from agent_store.agents.conversations.repository import Conversations, Notices
+from agent_store.agents.conversations.settings import ConversationsSettings
+from agent_store.agents.conversations.speech import decide, deliver, dump
+from agent_store.agents.conversations.texts import clock, day, say
+from agent_store.contracts.chat import ButtonsBlock, ReplyBlock, ReplyChoice, TextBlock
+from agent_store.contracts.common import Language
+from agent_store.contracts.orders import (
+    Delivery,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderDelivered,
+    OrderRejected,
+    OrderShipped,
+    OrderView,
+)
+from agent_store.contracts.payments import PaymentFailed, PaymentLinkCreated, PaymentRefunded
+from agent_store.kernel.context import Context
+from agent_store.kernel.ids import ConversationId, CustomerId, OrderId
+
+_LINES_TOLD = 10
+"""An order of more lines is told by its first ones."""
+
+
+async def _where(ctx: Context, customer_id: CustomerId, conversation_id: ConversationId | None) -> Conversation | None:
+    found = ctx.get(Conversations)
+    if conversation_id is not None:
+        conversation = await found.for_update(conversation_id)
+        if conversation is not None and conversation.customer_id == customer_id:
+            return conversation
+    return await found.latest(customer_id, lock=True)
+
+
+async def _tell(
+    ctx: Context,
+    *,
+    kind: OrderNotice,
+    key: str,
+    version: int,
+    order_id: OrderId,
+    customer_id: CustomerId,
+    conversation: Conversation | None,
+    blocks: Sequence[ReplyBlock],
+) -> None:
+    if conversation is None:
+        # An order that came by another way than a chat (a kiosk's command): there is nowhere to tell it.
+        ctx.log.info("notice.nowhere", customer=customer_id, order=order_id, kind=kind)
+        return
+    notices = ctx.get(Notices)
+    reason = why_not_tell(kind, key, version, await notices.told(order_id))
+    if reason is not None:
+        await decide(ctx, conversation, "notice.skipped", order=order_id, kind=kind, version=version, reason=reason)
+        return
+    contents = door.render(blocks, conversation.language)
+    hold = conversation.turn_open
+    if hold:
+        conversation.held += 1
+    await notices.add(
+        key=key,
+        order_id=order_id,
+        kind=kind,
+        version=version,
+        conversation_id=conversation.id,
+        at=ctx.now(),
+        position=conversation.held if hold else None,
+        contents=dump(contents) if hold else None,
+    )
+    if not hold:
+        await deliver(ctx, conversation, contents, role="notice")
+    await ctx.get(Conversations).save(conversation)
+
+
+async def _order_fact(
+    ctx: Context, event: OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled, kind: OrderNotice, text: str,
+    conversation: Conversation | None,
+) -> None:  # fmt: skip
+    await _tell(
+        ctx,
+        kind=kind,
+        key=f"order:{event.order_id}:{kind}:{event.version}",
+        version=event.version,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        conversation=conversation,
+        blocks=[TextBlock(text=text)],
+    )
+
+
+def _language(conversation: Conversation | None, otherwise: Language) -> Language:
+    return otherwise if conversation is None else conversation.language
+
+
+# --- orders
+
+
+def confirmed_text(order: OrderView, language: Language) -> str:
+    lines = [f"• {line.quantity} × {line.title}: {line.total}" for line in order.lines[:_LINES_TOLD]]
+    if len(order.lines) > _LINES_TOLD:
+        lines.append("…")
+    if order.delivery.method == "delivery":
+        price = order.delivery.price
+        lines.append(say("freight", language, price=price) if price.minor else say("freight_free", language))
+    return say(
+        "confirmed",
+        language,
+        number=order.number,
+        lines="\n".join(lines),
+        total=order.total,
+        promise=_promise(order.delivery, language),
+    )
+
+
+def _promise(delivery: Delivery, language: Language) -> str:
+    if delivery.method == "pickup":
+        return say("promise_pickup", language, place=delivery.location_name or say("the_store", language))
+    if delivery.latest is None:
+        return say("promise_delivery", language)
+    latest = day(delivery.latest, language)
+    if delivery.earliest is None or delivery.earliest == delivery.latest:
+        return say("promise_on", language, latest=latest)
+    return say("promise_between", language, earliest=day(delivery.earliest, language), latest=latest)
+
+
+def shipped_text(order: OrderView, language: Language) -> str:
+    if order.delivery.method == "pickup":
+        place = order.delivery.location_name or say("the_store", language)
+        return say("ready", language, number=order.number, place=place)
+    text = say("shipped", language, number=order.number)
+    if order.tracking:
+        text += "\n" + say("tracking", language, tracking=order.tracking)
+    if order.delivery.latest is not None:
+        text += "\n" + say("promise_on", language, latest=day(order.delivery.latest, language))
+    return text
+
+
+def cancelled_text(order: OrderView, language: Language) -> str:
+    key = f"cancelled_{order.reason}"
+    return say(
+        key if key in ("cancelled_payment_expired", "cancelled_customer", "cancelled_staff") else "cancelled",
+        language,
+        number=order.number,
+    )
+
+
+def rejected_blocks(event: OrderRejected, language: Language) -> list[ReplyBlock]:
+    """What was missing, what becomes of the money, and buttons to what could take its place."""
+    titles = {line.sku: line.title for line in event.order.lines}
+    lines = [say("rejected", language, number=event.order.number)]
+    for missing in event.missing[:_LINES_TOLD]:
+        title = titles.get(missing.sku, missing.sku)
+        if missing.available > 0:
+            lines.append(
+                "• " + say("rejected_left", language, title=title, available=missing.available, wanted=missing.wanted)
+            )
+        else:
+            lines.append("• " + say("rejected_gone", language, title=title))
+    lines.append(say("rejected_refunded" if event.refunded else "rejected_uncharged", language))
+    if not event.alternatives:
+        return [TextBlock(text="\n".join(lines))]
+    lines += ["", say("rejected_alternatives", language)]
+    return [
+        ButtonsBlock(
+            text="\n".join(lines),
+            choices=tuple(
+                ReplyChoice(id=f"product:{product_id}"[:200], title=say("alternative", language, n=n))
+                for n, product_id in enumerate(event.alternatives[:3], start=1)
+            ),
+        )
+    ]
+
+
+async def confirmed(ctx: Context, event: OrderConfirmed) -> None:
+    conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
+    text = confirmed_text(event.order, _language(conversation, event.order.language))
+    await _order_fact(ctx, event, "confirmed", text, conversation)
+
+
+async def shipped(ctx: Context, event: OrderShipped) -> None:
+    conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
+    text = shipped_text(event.order, _language(conversation, event.order.language))
+    await _order_fact(ctx, event, "shipped", text, conversation)
+
+
+async def delivered(ctx: Context, event: OrderDelivered) -> None:
+    conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
+    key = "fetched" if event.order.delivery.method == "pickup" else "delivered"
+    text = say(key, _language(conversation, event.order.language), number=event.order.number)
+    await _order_fact(ctx, event, "delivered", text, conversation)
+
+
+async def cancelled(ctx: Context, event: OrderCancelled) -> None:
+    conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
+    text = cancelled_text(event.order, _language(conversation, event.order.language))
+    await _order_fact(ctx, event, "cancelled", text, conversation)
+
+
+async def rejected(ctx: Context, event: OrderRejected) -> None:
+    conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
+    await _tell(
+        ctx,
+        kind="rejected",
+        key=f"order:{event.order_id}:rejected:{event.version}",
+        version=event.version,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        conversation=conversation,
+        blocks=rejected_blocks(event, _language(conversation, event.order.language)),
+    )
+
+
+# --- payments
+
+
+async def link(ctx: Context, event: PaymentLinkCreated) -> None:
+    conversation = await _where(ctx, event.customer_id, event.conversation_id)
+    language = _language(conversation, event.language)
+    text = say(
+        "pay_link",
+        language,
+        number=event.order_number,
+        total=event.amount,
+        link=event.link,
+        until=clock(event.expires_at, ctx.now(), language),
+    )
+    if ctx.use(ConversationsSettings).test_mode:
+        text += "\n\n" + say("pay_test_codes", language)
+    await _tell(
+        ctx,
+        kind="link",
+        key=f"payment:{event.payment_id}:link",
+        version=0,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        conversation=conversation,
+        blocks=[TextBlock(text=text)],
+    )
+
+
+_BUTTONS = ("try_again", "try_other_card", "reserve_in_store", "talk_to_person")
+_HINTS = (*_BUTTONS, "check_limit", "check_expiry")
+
+
+def failed_block(event: PaymentFailed, language: Language) -> ReplyBlock:
+    """Why it failed, each way out as a sentence, and those that a tap can take as buttons (payload `payment:<way>`)."""
+    lines = [say(f"failed_{event.failure}", language, number=event.order_number)]
+    hints: list[str] = []
+    for way in event.suggestions:
+        if way == "pay_on_page":
+            hints.append(
+                say("hint_pay_on_page", language, link=event.link)
+                if event.link
+                else say("hint_pay_on_page_again", language)
+            )
+        elif way in _HINTS:
+            hints.append(say(f"hint_{way}", language))
+    if hints:
+        lines += ["", *(f"• {hint}" for hint in hints)]
+    buttons = [way for way in event.suggestions if way in _BUTTONS][:3]
+    if not buttons:
+        return TextBlock(text="\n".join(lines))
+    return ButtonsBlock(
+        text="\n".join(lines),
+        choices=tuple(ReplyChoice(id=f"payment:{way}", title=say(f"way_{way}", language)) for way in buttons),
+    )
+
+
+async def failed(ctx: Context, event: PaymentFailed) -> None:
+    conversation = await _where(ctx, event.customer_id, event.conversation_id)
+    await _tell(
+        ctx,
+        kind="failed",
+        key=f"payment:{event.payment_id}:failed:{event.attempt}",
+        version=event.attempt,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        conversation=conversation,
+        blocks=[failed_block(event, _language(conversation, event.language))],
+    )
+
+
+async def refunded(ctx: Context, event: PaymentRefunded) -> None:
+    conversation = await _where(ctx, event.customer_id, event.conversation_id)
+    text = say("refunded", _language(conversation, event.language), amount=event.amount, number=event.order_number)
+    await _tell(
+        ctx,
+        kind="refunded",
+        key=f"payment:{event.payment_id}:refunded",
+        version=0,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        conversation=conversation,
+        blocks=[TextBlock(text=text)],
+    )

@@ -1,0 +1,34 @@
+"""What a deployment may set for conversations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationsSettings:
+    """`burst_window`: silence after which a burst is one turn (zero: each message is a turn at once, without a timer).
+
+    `burst_max`: a burst that never falls silent is a turn after so long. `turn_limit`: how long the bot has for an
+    answer. `turn_tries`: how often a turn is granted before a person is called. `person_limit`: what a person's turn
+    says as its end (nothing expires by it). `polite_pause`: how long "I can only read text" is not said again.
+    `test_mode`: tell of the four test codes along with a payment link.
+    """
+
+    burst_window: timedelta = timedelta(milliseconds=700)
+    burst_max: timedelta = timedelta(seconds=3)
+    turn_limit: timedelta = timedelta(seconds=90)
+    turn_tries: int = 2
+    person_limit: timedelta = timedelta(hours=24)
+    polite_pause: timedelta = timedelta(seconds=10)
+    test_mode: bool = False
+
+    def __post_init__(self) -> None:
+        zero = timedelta()
+        if self.burst_window < zero or self.burst_max < self.burst_window:
+            raise ValueError("burst_window must not be negative and burst_max not below it")
+        if self.turn_limit <= zero or self.person_limit <= zero or self.polite_pause < zero:
+            raise ValueError("turn_limit and person_limit must be positive, polite_pause not negative")
+        if self.turn_tries < 1:
+            raise ValueError("turn_tries must be at least 1")

@@ -1,0 +1,146 @@
+"""Customers, who they are on each channel, their conversations, every message, and what was told of which order."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from agent_store.kernel.sql import UtcTime
+
+metadata = MetaData()
+
+customers = Table(
+    "conversations_customers",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", Text),
+    Column("profile_name", Text),
+    Column("language", String(2), nullable=False),
+    Column("address", JSON),
+    Column("delivery", String(16)),
+    Column("pickup_location", String(64)),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    CheckConstraint("language IN ('pt', 'en', 'es')", name="conversations_customers_language"),
+)
+
+identities = Table(
+    "conversations_identities",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("value", String(128), primary_key=True),
+    Column("customer_id", String(36), ForeignKey(customers.c.id), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    CheckConstraint("kind IN ('wa_id', 'user_id', 'web', 'kiosk')", name="conversations_identities_kind"),
+    Index("conversations_identities_customer", "customer_id"),
+)
+"""The value itself is kept, since one can only write to a number that one knows; it is never logged."""
+
+conversations = Table(
+    "conversations_conversations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("customer_id", String(36), ForeignKey(customers.c.id), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("number", String(64), nullable=False),
+    Column("address", String(128), nullable=False),
+    Column("address_kind", String(8), nullable=False),
+    Column("brand", String(32)),
+    Column("language", String(2), nullable=False),
+    Column("language_heard", Boolean, nullable=False),
+    Column("speaker", String(8), nullable=False),
+    Column("person", String(80)),
+    Column("lease_token", Integer, nullable=False),
+    Column("lease_until", UtcTime),
+    Column("turn", Integer, nullable=False),
+    Column("turn_open", Boolean, nullable=False),
+    Column("turn_from", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("misses", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("given", Integer, nullable=False),
+    Column("pending", Integer, nullable=False),
+    Column("outbound", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("burst", Integer, nullable=False),
+    Column("burst_since", UtcTime),
+    Column("burst_due", UtcTime),
+    Column("asked", Integer, nullable=False),
+    Column("sentiment", Integer, nullable=False),
+    Column("polite_at", UtcTime),
+    Column("last_text", Text, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("heard_at", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("customer_id", "channel", "number", name="conversations_one_a_number"),
+    CheckConstraint("speaker IN ('bot', 'waiting', 'person')", name="conversations_speaker"),
+    CheckConstraint("language IN ('pt', 'en', 'es')", name="conversations_language"),
+    CheckConstraint("lease_token >= 0 AND turn >= 0 AND seq >= 0 AND outbound >= 0", name="conversations_counters"),
+    CheckConstraint("NOT turn_open OR speaker = 'bot'", name="conversations_turn_is_the_bots"),
+    Index("conversations_latest", "last_at"),
+    Index("conversations_of_speaker", "speaker", "last_at"),
+)
+
+messages = Table(
+    "conversations_messages",
+    metadata,
+    Column("conversation_id", String(36), ForeignKey(conversations.c.id), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("direction", String(3), nullable=False),
+    Column("outbound", Integer),
+    Column("turn", Integer),
+    Column("role", String(8), nullable=False),
+    Column("author", String(80), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("payload", Text),
+    Column("content", JSON),
+    Column("external_id", String(160)),
+    Column("send_id", String(36), unique=True),
+    Column("status", String(16)),
+    Column("at", UtcTime, nullable=False),
+    CheckConstraint("direction IN ('in', 'out')", name="conversations_messages_direction"),
+    CheckConstraint("(direction = 'out') = (outbound IS NOT NULL)", name="conversations_messages_numbered"),
+)
+"""`seq` counts both directions. `turn`: which turn it was given in, NULL while it waits, 0 when it never starts one."""
+
+notices = Table(
+    "conversations_notices",
+    metadata,
+    Column("key", String(160), primary_key=True),
+    Column("order_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("conversation_id", String(36), nullable=False),
+    Column("position", Integer),
+    Column("contents", JSON),
+    Column("at", UtcTime, nullable=False),
+    Index("conversations_notices_order", "order_id"),
+    Index("conversations_notices_held", "conversation_id", "position"),
+)
+"""What a customer has been told of an order. `position` is set while it waits for the end of a turn."""
+
+decisions = Table(
+    "conversations_decisions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("conversation_id", String(36), nullable=False),
+    Column("cause", String(64), nullable=False),
+    Column("what", String(40), nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("conversations_decisions_of", "conversation_id", "at"),
+)
+"""Why a conversation went as it did: `cause` is the id of the event that was being handled."""

@@ -1,0 +1,106 @@
+"""Two wishes that conversations hears itself, before any brain: a person, please; and: back to the assistant."""
+
+from __future__ import annotations
+
+import re
+
+from agent_store.agents.conversations.words import one_typo, tokens
+
+PERSON_PAYLOADS = frozenset({"person", "payment:talk_to_person"})
+BOT_PAYLOAD = "bot"
+
+_VOCABULARY = frozenset(
+    {
+        "falar", "conversar", "pessoa", "pessoas", "humano", "humana", "atendente", "atendentes", "alguem", "vendedor",
+        "vendedora", "gerente", "persona", "agente", "hablar", "human", "person", "someone", "somebody",
+        "representative", "manager", "quero", "quiero", "chama", "transfere", "asesor", "atendimento", "personal",
+        "humanos", "agent", "agents", "humans", "persons", "fala", "falo", "falta", "algum", "agentes", "personas", "pessoal",
+    }
+)  # fmt: skip
+_CORRECTABLE = frozenset(
+    {
+        "pessoa", "humano", "humana", "atendente", "alguem", "vendedor", "vendedora", "gerente", "persona", "agente",
+        "human", "person", "someone", "somebody", "representative", "conversar", "falar", "hablar",
+    }
+)  # fmt: skip
+
+_WHO_PT = (
+    r"(pessoas?|human[oa]s?|ser humano|atendentes?|alguem|vendedora?|gerente|responsavel|gente de verdade|"
+    r"gente real|suporte|operadora?|consultora?|dono|dona)"
+)
+_WHO_EN = (
+    r"(humans?|persons?|people|someone|somebody|agent|representative|rep|manager|seller|salesperson|operator|"
+    r"advisor|assistant manager|supervisor|staff|employee)"
+)
+_WHO_ES = r"(personas?|human[oa]s?|ser humano|agentes?|asesora?|alguien|encargad[oa]|gerente|vendedora?|operadora?)"
+_BETWEEN = r"( (com|a|o|um|uma|algum|alguma|outra|outro|essa|real|de|verdade|por|favor|so|vc|a|ai|mesmo))*"
+
+_ASKS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(falar|falo|conversar|converso|tratar|contato|atendid[oa]|fala)\b( \w+)?( com| por){_BETWEEN} {_WHO_PT}\b",
+        r"\b(chama|chame|chamar|passa|passe|transfere|transfira|transferir|encaminha|encaminhe|cade|tem|me ve)\b"
+        r"( me| eu| pra| para| com| a| o| um| uma| algum| alguma)* (human[oa]s?|atendentes?|pessoa de verdade|pessoa real|"
+        r"gerente|gente de verdade|vendedora? de verdade)\b",
+        r"\b(quero|queria|preciso|preciso de|gostaria de|desejo|prefiro)( um| uma| de| o| a| ter| algum)*"
+        r" (atendente|human[oa]|atendimento humano|pessoa de verdade|pessoa real|gerente)\b",
+        r"\batendimento (humano|pessoal|com (uma )?pessoa)\b|\bpessoa (de verdade|real) por favor\b",
+        rf"\b(talk|speak|chat|connect|transfer|speaking|talking|put)\b( me)?( through)? (to|with)"
+        rf"( (a|an|some|the|your|any|one of your|real|actual|live|another))* {_WHO_EN}\b",
+        r"\b(want|need|get me|give me|is there|can i have|call)( to have)?( a| an| some| the| your)*( real| actual| live)*"
+        r" (human|real person|agent|representative|live person|operator|manager)\b",
+        r"\b(real|live|actual) (person|human|agent) please\b|\bhuman (agent|support|help|please)\b",
+        rf"\b(hablar|hablo|chatear|conversar|comunicarme|comunicar|contactar|atienda|pasame|paseme|comuniqueme)\b( \w+)?"
+        rf"( con| a)?( (una|un|el|la|algun|alguna|otra|su))* {_WHO_ES}\b( real| de verdad)?",
+        r"\b(quiero|necesito|prefiero|deseo)( a| un| una| hablar con)* (agente|human[oa]|asesora?|persona real|"
+        r"persona de verdad|atencion humana|encargad[oa])\b|\batencion humana\b",
+    )
+)
+_ALONE = re.compile(
+    r"(um |uma |a |o |an |un |una )?(atendentes?|human[oa]|humans?|atendimento humano|pessoa de verdade|pessoa real|real person|"
+    r"live agent|human agent|representative|agente humano|agente|agent|asesor|persona real|gerente|manager|operator)"
+    r"( por favor| pfv?| please| pls)?"
+)
+_NO = re.compile(
+    r"\b(nao|not|dont|no|sem|sin|without|nem)\b( precisa| precisava| really| quero| quiero)?"
+    r" (falar|conversar|preciso|quero|talk|speak|need|want|hablar|quiero|necesito|atendente|human|humano|chamar)\b"
+)
+_CLAUSE = re.compile(r"[.,;:!?¡¿\n]+")
+_BACK = re.compile(
+    r"(quero |queria |pode |prefiro |i want to |want to |let me |quiero |prefiero )?"
+    r"(voltar|volta|cancelar|cancela|cancel|continuar|continua|continue|seguir|sigue|go back|back|volver|regresar|"
+    r"deixa pra la|deixa|never ?mind|dejalo|olvidalo|esquece)"
+    r"( com| ao| para| pra| o| a| with| to| the| al| con| el| la| agora| now| por favor| please)*"
+    r"( assistente| atendimento virtual| robo| bot| assistant| asistente| robot| virtual| automatico)?( por favor| please)?"
+)
+
+
+def _plain(text: str) -> str:
+    words: list[str] = []
+    for word in tokens(text.replace("'", "").replace("’", "")):
+        if len(word) >= 4 and word not in _VOCABULARY:
+            word = next((meant for meant in sorted(_CORRECTABLE) if one_typo(word, meant)), word)
+        words.append(word)
+    return " ".join(words)
+
+
+def wants_person(text: str, payload: str | None = None) -> bool:
+    """ "Quero falar com um atendente", "talk to a human", "un agente, por favor": with a typo too, not when denied."""
+    if payload is not None:
+        return payload in PERSON_PAYLOADS
+    if len(text) > 600:
+        return False
+    if _ALONE.fullmatch(_plain(text)):
+        return True
+    # By clauses, so that "não, quero falar com alguém" is no denial.
+    return any(
+        not _NO.search(said) and any(pattern.search(said) for pattern in _ASKS)
+        for said in map(_plain, _CLAUSE.split(text))
+    )
+
+
+def wants_bot(text: str, payload: str | None = None) -> bool:
+    """While nobody has claimed it: "voltar", "cancelar", "continue with the assistant" as the whole message."""
+    if payload is not None:
+        return payload == BOT_PAYLOAD
+    return _BACK.fullmatch(_plain(text)) is not None

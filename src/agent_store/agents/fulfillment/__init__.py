@@ -1,0 +1,1 @@
+"""Delivery: what it costs, how long it takes, where one can fetch it."""

@@ -1,0 +1,75 @@
+"""Payments and their attempts; money in minor units. Codes and provider's tokens only: a card number is never here."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from agent_store.kernel.sql import UtcTime
+
+metadata = MetaData()
+
+payments = Table(
+    "payments_payments",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("order_id", String(64), nullable=False),
+    Column("order_number", String(20), nullable=False),
+    Column("customer_id", String(64), nullable=False),
+    Column("conversation_id", String(64)),
+    Column("brand", String(32), nullable=False),
+    Column("channel", String(16)),
+    Column("language", String(2), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("secret", String(64), nullable=False),
+    Column("link", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("closing", String(12)),
+    Column("attempts", Integer, nullable=False),
+    Column("asked", Boolean, nullable=False),
+    Column("via", String(8)),
+    Column("last_failure", String(24)),
+    Column("reference", Text),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("order_id", name="payments_order_once"),
+    CheckConstraint("amount_minor > 0", name="payments_amount_positive"),
+    CheckConstraint("attempts >= 0", name="payments_attempts_count"),
+    CheckConstraint("state NOT IN ('paid', 'refunded') OR reference IS NOT NULL", name="payments_paid_has_charge"),
+    CheckConstraint("closing IS NULL OR state = 'processing'", name="payments_closing_in_flight"),
+    Index("payments_by_customer", "customer_id", "state", "created_at"),
+)
+
+attempts = Table(
+    "payments_attempts",
+    metadata,
+    Column("payment_id", String(64), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("via", String(8), nullable=False),
+    Column("outcome", String(24)),
+    Column("reference", Text),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+)
+"""`outcome` is "captured", a failure code, or "not_charged" when it was given up before the provider was asked."""
+
+gone = Table(
+    "payments_gone",
+    metadata,
+    Column("order_id", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+"""Orders whose cancellation came before their payment request: no link is made for them."""

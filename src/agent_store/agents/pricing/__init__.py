@@ -1,0 +1,1 @@
+"""The price engine: the only place a price comes from."""

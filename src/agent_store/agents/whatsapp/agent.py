@@ -1,0 +1,40 @@
+"""The WhatsApp Business gateway: webhooks in (`api.py`), sends out, statuses followed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from agent_store.agents.whatsapp import service
+from agent_store.agents.whatsapp.tables import metadata
+from agent_store.contracts.whatsapp import (
+    GetUncertainSends,
+    UncertainSend,
+    WhatsAppMessageSend,
+    WhatsAppSendDoubtful,
+)
+from agent_store.kernel.agent import Agent
+from agent_store.kernel.context import Context
+
+whatsapp = Agent("whatsapp", tables=metadata)
+
+
+# A platform that is away for long must not cost a message, so there are many attempts; a customer's messages keep
+# their order, so a later one waits for an earlier one.
+@whatsapp.process(WhatsAppMessageSend, ordered=True, attempts=40, backoff=timedelta(seconds=1))
+async def send(event: WhatsAppMessageSend, ctx: Context) -> None:
+    await service.send(ctx, event)
+
+
+@whatsapp.on(WhatsAppSendDoubtful)
+async def give_up(event: WhatsAppSendDoubtful, ctx: Context) -> None:
+    await service.give_up(ctx, event.send_id)
+
+
+@whatsapp.every(timedelta(hours=6))
+async def forget_strays(ctx: Context) -> None:
+    await service.forget_strays(ctx)
+
+
+@whatsapp.tool(GetUncertainSends)
+async def uncertain(call: GetUncertainSends, ctx: Context) -> tuple[UncertainSend, ...]:
+    return await service.uncertain(ctx, call.limit)

@@ -1,0 +1,128 @@
+"""Pure building of what goes to the Graph API. Limits are checked here, before anything is sent.
+
+Source: WhatsApp Business Cloud API, "Messages" (text, image, interactive reply buttons, interactive list) and
+"Business-scoped user IDs" (`recipient`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent_store.contracts.whatsapp import OutButtons, OutChoice, OutContent, OutImage, OutList, WhatsAppMessageSend
+from agent_store.kernel.errors import InvalidInput
+
+Payload = dict[str, Any]
+
+TEXT = 4096
+CAPTION = 1024
+BUTTONS_BODY = 1024
+BUTTON_TITLE = 20
+BUTTON_ID = 256
+LIST_BODY = 4096
+ROW_TITLE = 24
+ROW_DESCRIPTION = 72
+ROW_ID = 200
+CALLBACK = 512
+
+
+def payload(command: WhatsAppMessageSend, public_url: str) -> Payload:
+    """The body of `POST /<phone number id>/messages`.
+
+    `public_url` is put before image paths of the store's own. Raises InvalidInput that names the field over its limit.
+    """
+    body: Payload = {"messaging_product": "whatsapp", "recipient_type": "individual"}
+    body["recipient" if command.to_kind == "user" else "to"] = _sized("to", command.to, 128)
+    if command.reply_to:
+        body["context"] = {"message_id": command.reply_to}
+    body["biz_opaque_callback_data"] = _sized("send_id", command.send_id, CALLBACK)
+    body |= _content(command.content, public_url)
+    return body
+
+
+def _content(content: OutContent, public_url: str) -> Payload:
+    match content.kind:
+        case "text":
+            text: Payload = {"body": _sized("text", content.text, TEXT)}
+            if content.preview_url:
+                text["preview_url"] = True
+            return {"type": "text", "text": text}
+        case "image":
+            return {"type": "image", "image": _image(content, public_url)}
+        case "buttons":
+            return {"type": "interactive", "interactive": _buttons(content, public_url)}
+        case "list":
+            return {"type": "interactive", "interactive": _list(content)}
+
+
+def _image(content: OutImage, public_url: str) -> Payload:
+    image: Payload = {"link": absolute(content.link, public_url)}
+    if content.caption:
+        image["caption"] = _sized("caption", content.caption, CAPTION)
+    return image
+
+
+def _buttons(content: OutButtons, public_url: str) -> Payload:
+    _distinct(content.choices)
+    if not 1 <= len(content.choices) <= 3:
+        raise InvalidInput(f"a message has one to three buttons, not {len(content.choices)}")
+    buttons = [
+        {
+            "type": "reply",
+            "reply": {
+                "id": _sized("button id", choice.id, BUTTON_ID),
+                "title": _sized("button title", choice.title, BUTTON_TITLE),
+            },
+        }
+        for choice in content.choices
+    ]
+    interactive: Payload = {"type": "button"}
+    if content.image:
+        interactive["header"] = {"type": "image", "image": {"link": absolute(content.image, public_url)}}
+    interactive["body"] = {"text": _sized("text", content.text, BUTTONS_BODY)}
+    interactive["action"] = {"buttons": buttons}
+    return interactive
+
+
+def _list(content: OutList) -> Payload:
+    _distinct(content.choices)
+    if not 1 <= len(content.choices) <= 10:
+        raise InvalidInput(f"a list has one to ten rows, not {len(content.choices)}")
+    rows: list[Payload] = []
+    for choice in content.choices:
+        row: Payload = {
+            "id": _sized("row id", choice.id, ROW_ID),
+            "title": _sized("row title", choice.title, ROW_TITLE),
+        }
+        if choice.description:
+            row["description"] = _sized("row description", choice.description, ROW_DESCRIPTION)
+        rows.append(row)
+    return {
+        "type": "list",
+        "body": {"text": _sized("text", content.text, LIST_BODY)},
+        "action": {"button": _sized("button", content.button, BUTTON_TITLE), "sections": [{"rows": rows}]},
+    }
+
+
+def absolute(link: str, public_url: str) -> str:
+    """A link that the platform can fetch: a path of the store's own gets the store's public address."""
+    if link.startswith("/"):
+        return public_url.rstrip("/") + link
+    if not link.startswith(("https://", "http://")):
+        raise InvalidInput(f"an image link is an http(s) URL or a path of the store's own, not {link[:40]!r}")
+    return link
+
+
+def _sized(field: str, value: str, limit: int) -> str:
+    if not value.strip():
+        raise InvalidInput(f"{field} is empty: WhatsApp takes at least one character", field=field)
+    if len(value) > limit:
+        raise InvalidInput(f"{field} has {len(value)} characters: WhatsApp takes at most {limit}", field=field)
+    return value
+
+
+def _distinct(choices: Sequence[OutChoice]) -> None:
+    if len({choice.id for choice in choices}) < len(choices):
+        raise InvalidInput("two choices have the same id: a tap would not tell which")
+    if len({choice.title for choice in choices}) < len(choices):
+        raise InvalidInput("two choices have the same title: a customer could not tell them apart")

@@ -1,0 +1,376 @@
+"""`agent-store`: runs the store and looks into it. Heavy parts are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent_store.entrypoints.settings import Settings, load, variable
+from agent_store.kernel.errors import StoreError
+
+
+class _Group(click.Group):
+    """Turns our own errors into one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StoreError as error:
+            raise click.ClickException(error.message) from error
+
+
+def _settings(**options: object) -> Settings:
+    return load(**options)
+
+
+def _data() -> Path:
+    return load().data
+
+
+def _data_option(command: Any) -> Any:
+    return click.option(
+        "--data", type=click.Path(file_okay=False, path_type=Path), default=None, help="The store's data folder (./var)."
+    )(command)
+
+
+def _client(data: Path | None) -> Any:
+    from agent_store.entrypoints.client import Client
+
+    return Client(data or _data())
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="agent-store")
+def main() -> None:
+    """A multi-brand shop whose sellers are AI agents."""
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), help=f"Port to listen on (8080; 0 takes a free one). [{variable('port')}]")
+@click.option("--host", help=f"Address to listen on (127.0.0.1). [{variable('host')}]")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=f"Data folder (./var). [{variable('data')}]")
+@click.option("--brain", type=click.Choice(["rules", "ollama", "openai"]), help=f"What the sellers think with. [{variable('brain')}]")
+@click.option("--sample-data/--no-sample-data", default=None, help=f"Sample catalogues at the first start (yes). [{variable('sample_data')}]")
+def up(**options: object) -> None:
+    """Run the whole store in this process: five sellers, catalogue, orders, payments, a WhatsApp simulator.
+
+    Every other setting is an AGENT_STORE_… environment variable: see docs/settings.md.
+    """
+    from agent_store.entrypoints.up import run
+
+    run(_settings(**options))
+
+
+@main.command()
+@_data_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(data: Path | None, yes: bool) -> None:
+    """Delete the data folder's database, secrets and added brands: the next start is a first start."""
+    from agent_store.entrypoints.embedded import DataLock
+
+    folder = data or _data()
+    if not folder.is_dir():
+        raise click.ClickException(f"there is no {folder}")
+    if not (folder / "store.sqlite3").exists() and any(folder.iterdir()):
+        raise click.ClickException(f"{folder} does not look like a store's data folder (no store.sqlite3): nothing was deleted")
+    if not yes:
+        click.confirm(f"Delete everything in {folder.resolve()}?", abort=True)
+    lock = DataLock(folder)
+    try:
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    finally:
+        lock.release()
+    click.echo(f"{folder} is empty; `agent-store up` begins anew.")
+
+
+# --- talking ---------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@_data_option
+@click.option("--brand", default="fashion", show_default=True, help="Brand to write to; `shared` for the shared number.")
+@click.option("--as", "customer", default="5511900000001", show_default=True, help="Phone number of the simulated customer.")
+def chat(data: Path | None, brand: str, customer: str) -> None:
+    """Chat with a seller in this terminal, through the WhatsApp simulator and the real gateway."""
+    from agent_store.entrypoints.terminal import chat as run_chat
+
+    run_chat(_client(data), brand, customer)
+
+
+@main.command()
+@_data_option
+@click.option("--fast", is_flag=True, help="Without pauses between the messages.")
+def demo(data: Path | None, fast: bool) -> None:
+    """A walk through the whole journey, with its events told as they pass."""
+    from agent_store.entrypoints.terminal import demo as run_demo
+
+    run_demo(_client(data), fast=fast)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def events() -> None:
+    """Look at the event stream."""
+
+
+@events.command()
+@_data_option
+@click.option("--type", "prefix", default="", help="Only types that begin with this, like store.order.")
+@click.option("--last", default=0, type=click.IntRange(0, 10_000), help="Begin with so many past events.")
+@click.option("--json", "as_json", is_flag=True, help="Whole CloudEvents, one a line.")
+@click.option("--follow/--no-follow", default=True, help="Go on as events come.")
+def tail(data: Path | None, prefix: str, last: int, as_json: bool, follow: bool) -> None:
+    """Print events as they pass; Ctrl-C ends it."""
+    from agent_store.entrypoints.terminal import tail_events
+
+    tail_events(_client(data), prefix=prefix, last=last, as_json=as_json, follow=follow)
+
+
+@main.group()
+def conversation() -> None:
+    """Look into conversations."""
+
+
+@conversation.command("list")
+@_data_option
+def conversation_list(data: Path | None) -> None:
+    """The conversations that were active last."""
+    from agent_store.entrypoints.terminal import print_conversations
+
+    print_conversations(_client(data).get("/api/conversations"))
+
+
+@conversation.command("show")
+@click.argument("conversation_id")
+@_data_option
+@click.option("--json", "as_json", is_flag=True, help="The tree as JSON.")
+def conversation_show(conversation_id: str, data: Path | None, as_json: bool) -> None:
+    """Every event, tool call and decision of a conversation, as a tree of causes."""
+    from agent_store.entrypoints.terminal import print_trail
+
+    trail = _client(data).get(f"/api/conversations/{conversation_id}/trail")
+    if as_json:
+        click.echo(json.dumps(trail, indent=2, ensure_ascii=False))
+    else:
+        print_trail(trail)
+
+
+@main.group()
+def dead() -> None:
+    """Dead letters: what could not be handled."""
+
+
+@dead.command("list")
+@_data_option
+def dead_list(data: Path | None) -> None:
+    """Number, time, consumer, type, attempts and reason, newest first."""
+    rows = _client(data).get("/api/dead")
+    if not rows:
+        click.echo("No dead letters.")
+    for row in rows:
+        mark = " (replayed)" if row["replayed_at"] else ""
+        click.echo(f"{row['seq']:>5}  {row['at'][:19]}  {row['consumer']:<18} {row['type']:<34} {row['attempts']}×  {row['reason']}: {row['error']}{mark}")
+
+
+@dead.command("replay")
+@click.argument("seq", type=int)
+@_data_option
+def dead_replay(seq: int, data: Path | None) -> None:
+    """Try one again, for the consumer that failed and no other."""
+    _client(data).post(f"/api/dead/{seq}/replay")
+    click.echo(f"{seq} is being tried again; see `agent-store dead list`.")
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+@_data_option
+def escalations(ctx: click.Context, data: Path | None) -> None:
+    """The queue of conversations that wait for a person (without a command: list it)."""
+    if ctx.invoked_subcommand is None:
+        from agent_store.entrypoints.terminal import print_escalations
+
+        print_escalations(_client(data).get("/api/escalations"))
+
+
+def _as_person(name: str) -> dict[str, Any]:
+    from urllib.parse import quote
+
+    return {"headers": {"X-Staff-Name": quote(name)}}
+
+
+_person = click.option("--as", "person", default="staff", show_default=True, help="Your name, as the customer sees it.")
+
+
+@escalations.command("claim")
+@click.argument("escalation_id")
+@_person
+@_data_option
+def escalation_claim(escalation_id: str, person: str, data: Path | None) -> None:
+    """Take a conversation: the bot is silent from then on."""
+    _client(data).post(f"/api/escalations/{escalation_id}/claim", **_as_person(person))
+    click.echo(f"It is yours. Answer with: agent-store escalations reply {escalation_id} --as {person} TEXT")
+
+
+@escalations.command("reply")
+@click.argument("escalation_id")
+@click.argument("text", nargs=-1, required=True)
+@_person
+@_data_option
+def escalation_reply(escalation_id: str, text: tuple[str, ...], person: str, data: Path | None) -> None:
+    """Write to the customer."""
+    _client(data).post(f"/api/escalations/{escalation_id}/reply", {"text": " ".join(text)}, **_as_person(person))
+    click.echo("Sent.")
+
+
+@escalations.command("hand-back")
+@click.argument("escalation_id")
+@click.option("--outcome", default="", help="What came of it, for the record.")
+@_person
+@_data_option
+def escalation_hand_back(escalation_id: str, outcome: str, person: str, data: Path | None) -> None:
+    """Give the conversation back to the bot."""
+    _client(data).post(f"/api/escalations/{escalation_id}/hand-back", {"outcome": outcome}, **_as_person(person))
+    click.echo("The bot has it again.")
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def order() -> None:
+    """Look at orders and move them on: pick, ship, deliver."""
+
+
+@order.command("list")
+@click.option("--state", default=None, help="Only orders in this state, like confirmed.")
+@_data_option
+def order_list(state: str | None, data: Path | None) -> None:
+    """Newest first."""
+    from agent_store.entrypoints.terminal import print_orders
+
+    print_orders(_client(data).get("/api/orders", state=state))
+
+
+@order.command("show")
+@click.argument("number")
+@_data_option
+def order_show(number: str, data: Path | None) -> None:
+    """One order with its lines."""
+    from agent_store.entrypoints.terminal import print_order
+
+    print_order(_client(data).get(f"/api/orders/{number}"))
+
+
+@order.command("pick")
+@click.argument("number")
+@_data_option
+def order_pick(number: str, data: Path | None) -> None:
+    """The goods are off the shelf and packed."""
+    _moved(_client(data).post(f"/api/orders/{number}/pick"))
+
+
+@order.command("ship")
+@click.argument("number")
+@click.option("--carrier", default="", help="Who carries it.")
+@click.option("--tracking", default="", help="Tracking code; the customer gets it.")
+@_data_option
+def order_ship(number: str, carrier: str, tracking: str, data: Path | None) -> None:
+    """The parcel is with the carrier (for a pickup: ready at the counter)."""
+    _moved(_client(data).post(f"/api/orders/{number}/ship", {"carrier": carrier, "tracking": tracking}))
+
+
+@order.command("deliver")
+@click.argument("number")
+@_data_option
+def order_deliver(number: str, data: Path | None) -> None:
+    """The customer has it."""
+    _moved(_client(data).post(f"/api/orders/{number}/deliver"))
+
+
+def _moved(order: dict[str, Any]) -> None:
+    click.echo(f"{order['number']} is {order['state']}; the customer hears of it.")
+
+
+# --- catalogue and brands --------------------------------------------------------------------------------------------
+
+
+@main.group()
+def catalog() -> None:
+    """Products."""
+
+
+@catalog.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_data_option
+def catalog_import(file: Path, data: Path | None) -> None:
+    """Put in a CSV, JSON or YAML file: all of it, or nothing and a list of errors by row."""
+    form = {".csv": "csv", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(file.suffix.lower())
+    if form is None:
+        raise click.ClickException(f"{file.name}: a catalogue file is .csv, .json or .yaml")
+    report = _client(data).request("POST", "/api/catalog/import", params={"form": form}, content=file.read_bytes())
+    click.echo(f"{report['products']} products with {report['variants']} variants are in.")
+
+
+@main.group()
+def brand() -> None:
+    """Brands."""
+
+
+@brand.command("add")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_data_option
+def brand_add(file: Path, data: Path | None) -> None:
+    """Add a brand from its YAML (see docs/add-a-brand.md): its seller answers at once."""
+    added = _client(data).request("POST", "/api/brands", content=file.read_bytes())
+    click.echo(f"{added['name']} is open: {added['seller']} answers on {', '.join(added['phone_number_ids'])}.")
+
+
+@brand.command("list")
+@_data_option
+def brand_list(data: Path | None) -> None:
+    """Brands and their numbers."""
+    for item in _client(data).get("/api/brands"):
+        click.echo(f"{item['id']:<10} {item['name']:<22} {item['seller']:<8} {', '.join(item['phone_number_ids'])}")
+
+
+# --- contracts -------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def contracts() -> None:
+    """Event and tool contracts."""
+
+
+@contracts.command("export")
+@click.option("--to", "folder", default="docs/contracts", type=click.Path(path_type=Path), show_default=True)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the files are stale.")
+def contracts_export(folder: Path, check: bool) -> None:
+    """Write JSON Schemas, the AsyncAPI document and the tools' JSON contracts."""
+    from agent_store.entrypoints import contracts_export as export
+
+    if check:
+        stale = export.stale(folder)
+        if stale:
+            click.echo("\n".join(stale), err=True)
+            raise click.ClickException(f"{len(stale)} files in {folder} are stale: run `agent-store contracts export`")
+        click.echo(f"{folder} is fresh.")
+        return
+    click.echo(f"{export.write(folder)} files in {folder}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

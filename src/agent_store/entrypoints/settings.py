@@ -1,0 +1,218 @@
+"""Settings: one frozen object a process, read once here. Every option is an `AGENT_STORE_…` variable as well.
+
+An invalid value stops the start with a sentence that names the variable. There are no default secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from agent_store.kernel.errors import InvalidInput
+
+PREFIX = "AGENT_STORE_"
+NO_SAMPLE_DATA = "AGENT_STORE_NO_SAMPLE_DATA"
+"""The option `--no-sample-data` by its own name; the same as AGENT_STORE_SAMPLE_DATA=no."""
+BrainName = Literal["rules", "ollama", "openai"]
+T = TypeVar("T")
+
+
+def _setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"parse": parse, "help": help}, repr=not secret)
+
+
+def _text(value: str) -> str:
+    return value.strip()
+
+
+def _port(value: str) -> int:
+    port = int(value)
+    if not 0 <= port <= 65535:
+        raise ValueError("a port is between 0 and 65535")
+    return port
+
+
+def _whole(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def _flag(value: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return known[value.strip().lower()]
+    except KeyError:
+        raise ValueError("write yes or no") from None
+
+
+def _seconds(value: str) -> timedelta:
+    seconds = float(value)
+    if not 0 <= seconds <= 31_536_000:
+        raise ValueError("a duration is a number of seconds, at most a year")
+    return timedelta(seconds=seconds)
+
+
+def _days(value: str) -> timedelta:
+    days = float(value)
+    if not 1 <= days <= 3650:
+        raise ValueError("a number of days from 1 to 3650")
+    return timedelta(days=days)
+
+
+def _fraction(value: str) -> float:
+    number = float(value)
+    if not 0 <= number <= 2:
+        raise ValueError("between 0 and 2")
+    return number
+
+
+def _brain(value: str) -> str:
+    if value not in ("rules", "ollama", "openai"):
+        raise ValueError("one of rules, ollama, openai")
+    return value
+
+
+def _level(value: str) -> str:
+    level = value.strip().lower()
+    if level not in ("debug", "info", "warning", "error"):
+        raise ValueError("one of debug, info, warning, error")
+    return level
+
+
+def _url(value: str) -> str:
+    value = value.strip().rstrip("/")
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("a URL that begins with http:// or https://")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set from outside. Durations are seconds in the environment, `timedelta` here."""
+
+    host: str = _setting("127.0.0.1", _text, "address to listen on")
+    port: int = _setting(8080, _port, "port to listen on; 0 takes a free one")
+    data: Path = _setting(Path("var"), Path, "folder for the database and the secrets that the store makes up")
+    brain: BrainName = cast("BrainName", _setting("rules", _brain, "what the sellers think with: rules, ollama, openai"))
+    sample_data: bool = _setting(True, _flag, "put in the sample catalogues at the first start")
+    public_url: str = _setting("", _url, "how customers reach the store (payment links, pictures)")
+    log_level: str = _setting("info", _level, "debug, info, warning or error")
+    log_format: str = _setting("auto", _text, "json, console, or auto: console on a terminal")
+    staff_token: str = _setting("", _text, "bearer token of the staff API; made up when absent", secret=True)
+
+    whatsapp_app_secret: str = _setting("", _text, "the Meta app's secret, for webhook signatures", secret=True)
+    whatsapp_verify_token: str = _setting("", _text, "what Meta's webhook verification must send", secret=True)
+    whatsapp_access_token: str = _setting("", _text, "bearer token for the Graph API", secret=True)
+    whatsapp_graph_url: str = _setting("", _url, "base URL of the Graph API; absent: the built-in simulator")
+    whatsapp_api_version: str = _setting("v23.0", _text, "version in the Graph API's paths")
+    whatsapp_timeout: timedelta = _setting(timedelta(seconds=10), _seconds, "longest wait for the Graph API")
+    whatsapp_doubt: timedelta = _setting(timedelta(seconds=20), _seconds, "wait for a status before a send is uncertain")
+
+    burst_window: timedelta = _setting(timedelta(milliseconds=700), _seconds, "quiet time that ends a burst of messages")
+    burst_max: timedelta = _setting(timedelta(seconds=3), _seconds, "longest burst")
+    turn_limit: timedelta = _setting(timedelta(seconds=60), _seconds, "longest turn of a seller")
+    turn_steps: int = _setting(8, _whole, "most rounds of brain and tools in a turn")
+    turn_tokens: int = _setting(20_000, _whole, "most model tokens in a turn")
+
+    ollama_url: str = _setting("http://127.0.0.1:11434", _url, "address of the Ollama server")
+    openai_url: str = _setting("https://api.openai.com/v1", _url, "base URL of an OpenAI-compatible server")
+    openai_api_key: str = _setting("", _text, "its key", secret=True)
+    model: str = _setting("", _text, "model name; default llama3.1 (ollama), gpt-4o-mini (openai)")
+    model_timeout: timedelta = _setting(timedelta(seconds=20), _seconds, "longest wait for the model, a step")
+    model_max_tokens: int = _setting(800, _whole, "most tokens of one answer")
+    model_temperature: float = _setting(0.4, _fraction, "sampling temperature")
+
+    payment_window: timedelta = _setting(timedelta(minutes=30), _seconds, "how long a payment link is open")
+    payment_test_mode: bool = _setting(True, _flag, "take the four test cards (there is no other provider yet)")
+    retention: timedelta = _setting(timedelta(days=30), _days, "days that finished events are kept")
+
+    def __post_init__(self) -> None:
+        if self.brain == "openai" and not self.openai_api_key and self.openai_url == "https://api.openai.com/v1":
+            raise InvalidInput(
+                "AGENT_STORE_OPENAI_API_KEY: the brain is openai, so give a key (or another AGENT_STORE_OPENAI_URL)"
+            )
+
+    @property
+    def database(self) -> Path:
+        return self.data / "store.sqlite3"
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def load(environment: Mapping[str, str] | None = None, **options: object) -> Settings:
+    """Defaults, then `AGENT_STORE_…` variables, then command-line options that are not None.
+
+    Raises InvalidInput that names the variable and says what it takes. An unknown AGENT_STORE_ variable is warned of:
+    a misspelt setting must not be silently without effect. AGENT_STORE_TEST_… is the test suite's own.
+    """
+    environment = os.environ if environment is None else environment
+    known = {variable(item.name): item for item in fields(Settings)}
+    values: dict[str, Any] = {}
+    for name, raw in environment.items():
+        if not name.startswith(PREFIX) or name.startswith(f"{PREFIX}TEST_"):
+            continue
+        if raw == "":
+            continue
+        if name == NO_SAMPLE_DATA:
+            values["sample_data"] = not _parsed(name, raw, _flag)
+            continue
+        if name not in known:
+            warnings.warn(f"{name}: there is no such setting; docs/settings.md lists them all", stacklevel=2)
+            continue
+        values[known[name].name] = _parsed(name, raw, known[name].metadata["parse"])
+    values.update({name: value for name, value in options.items() if value is not None})
+    return Settings(**values)
+
+
+def _parsed(name: str, raw: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(raw)
+    except ValueError as error:
+        raise InvalidInput(f"{name}={raw!r}: {error}") from error
+
+
+def with_port(settings: Settings, port: int) -> Settings:
+    return replace(settings, port=port)
+
+
+def table() -> list[tuple[str, str, str]]:
+    """(variable, default, meaning) of every setting, for `docs/settings.md`."""
+    rows: list[tuple[str, str, str]] = []
+    for item in fields(Settings):
+        default = item.default
+        if isinstance(default, timedelta):
+            default = f"{default.total_seconds():g}"
+        elif isinstance(default, bool):
+            default = "yes" if default else "no"
+        rows.append((variable(item.name), str(default), str(item.metadata["help"])))
+    return rows
+
+
+def page() -> str:
+    """`docs/settings.md`, written from the settings themselves; a test keeps the two equal."""
+    lines = [
+        "# Settings",
+        "",
+        "Each is an environment variable; `make up` passes them on. The options of `agent-store up` win over them.",
+        "Durations are seconds, unless it says days. An invalid value stops the start with a sentence that names the variable.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" for name, default, meaning in table()]
+    lines += [
+        "",
+        "Secrets that are absent (`STAFF_TOKEN`, the WhatsApp ones) are made up once by the embedded store and kept in",
+        "`secrets.json` of the data folder, readable by its owner only. Signature checking is never off.",
+        "",
+    ]
+    return "\n".join(lines)

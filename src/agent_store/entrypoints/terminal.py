@@ -1,0 +1,266 @@
+"""What the command line prints: chat, demo, events, trees of causes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from agent_store.entrypoints.client import Client
+
+Json = dict[str, Any]
+
+
+def money(value: Json) -> str:
+    whole = f"{value['minor'] // 100:,}".replace(",", ".")
+    return f"R$ {whole},{value['minor'] % 100:02d}"
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+_COLOURS = {"whatsapp": "green", "chat": "cyan", "catalog": "yellow", "order": "magenta", "people": "blue"}
+
+
+def _short(event: Json) -> str:
+    """The few fields of an event that tell its story."""
+    data = event.get("data") or {}
+    order = data.get("order") or {}
+    parts: list[str] = []
+    if "order" in data:
+        parts += [order["number"], order["state"], money(order["total"])]
+    for name in ("order_number", "sku", "kind", "status", "reason", "failure", "available", "intent", "person", "to"):
+        value = data.get(name)
+        if value not in (None, "", []) and isinstance(value, str | int):
+            parts.append(f"{name}={value}")
+    for line in data.get("messages") or []:
+        parts.append(f"“{line['text'][:60]}”")
+    content = data.get("content")
+    if isinstance(content, dict):
+        parts.append(f"“{str(content.get('text', ''))[:60]}”".replace("\n", " "))
+    for block in data.get("blocks") or []:
+        parts.append(f"[{block['kind']}] {str(block.get('text', ''))[:50]}".replace("\n", " "))
+    return "  ".join(str(part) for part in parts)
+
+
+def format_event(event: Json) -> str:
+    colour = _COLOURS.get(event.get("topic", ""), "white")
+    clock = event["time"][11:23]
+    source = event["source"].removeprefix("/agent-store/")
+    return f"{click.style(clock, dim=True)}  {click.style(event['type'], fg=colour):<44} {source:<16} {_short(event)}"
+
+
+def stream(client: Client, after: int | None) -> Iterator[Json]:
+    """Events from `after` on, without end."""
+    while True:
+        page = client.get("/api/events", after=after, wait=20, limit=500)
+        yield from page["events"]
+        after = page["next"]
+
+
+def tail_events(client: Client, *, prefix: str, last: int, as_json: bool, follow: bool) -> None:
+    after: int | None = None
+    if last or not follow:
+        newest = client.get("/api/events")["next"]
+        after = max(0, newest - last)
+    try:
+        if not follow:
+            while True:
+                page = client.get("/api/events", after=after, limit=500)
+                for event in page["events"]:
+                    _print_event(event, prefix, as_json)
+                if not page["events"]:
+                    return
+                after = page["next"]
+        for event in stream(client, after):
+            _print_event(event, prefix, as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _print_event(event: Json, prefix: str, as_json: bool) -> None:
+    if event["type"].startswith(prefix):
+        click.echo(json.dumps(event, ensure_ascii=False) if as_json else format_event(event))
+        sys.stdout.flush()
+
+
+# --- trees -----------------------------------------------------------------------------------------------------------
+
+
+def print_trail(nodes: list[Json]) -> None:
+    for node in nodes:
+        _print_node(node, "", "")
+
+
+def _print_node(node: Json, lead: str, below: str) -> None:
+    source = node["source"].removeprefix("/agent-store/")
+    click.echo(f"{lead}{click.style(node['type'], bold=True)}  {click.style(node['at'][11:23], dim=True)}  {source}  {_short(node)}")
+    children: list[Callable[[str, str], None]] = []
+    for handling in node["handlings"]:
+        if handling["steps"] or handling["state"] != "done":
+            children.append(lambda first, rest, item=handling: _print_handling(item, first, rest))
+    for effect in node["effects"]:
+        children.append(lambda first, rest, item=effect: _print_node(item, first, rest))
+    for index, child in enumerate(children):
+        final = index == len(children) - 1
+        child(below + ("└─ " if final else "├─ "), below + ("   " if final else "│  "))
+
+
+def _print_handling(handling: Json, lead: str, below: str) -> None:
+    mark = "" if handling["state"] == "done" else click.style(f"  {handling['state']}: {handling['error'] or ''}", fg="red")
+    click.echo(f"{lead}{click.style(handling['consumer'], fg='yellow')} ({handling['attempts'] + 1}. try){mark}")
+    for index, step in enumerate(handling["steps"]):
+        tick = "└─ " if index == len(handling["steps"]) - 1 else "├─ "
+        took = click.style(f"{step['milliseconds']} ms", dim=True)
+        click.echo(f"{below}{tick}{step['step']}  {took}  {_say_step(step)}")
+
+
+def _say_step(step: Json) -> str:
+    result = step["result"]
+    if step["kind"] in ("error", "failed") and isinstance(result, dict):
+        return click.style(f"{result.get('code')}: {result.get('message')}", fg="red")
+    if isinstance(result, dict) and ("tool_calls" in result or "blocks" in result):
+        calls = [f"{call['name']}({_compact(call['arguments'])})" for call in result.get("tool_calls") or []]
+        says = [f"“{block['text'][:80]}”".replace("\n", " ") for block in result.get("blocks") or [] if block.get("text")]
+        return "  ".join([f"[{result.get('brain') or 'brain'}]", *calls, *says])
+    return _compact(result)
+
+
+def _compact(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else text[:117] + "…"
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+
+def print_conversations(rows: list[Json]) -> None:
+    if not rows:
+        click.echo("No conversations yet.")
+    for row in rows:
+        who = row["customer_name"] or row["customer_id"][:8]
+        click.echo(f"{row['conversation_id']}  {row['brand'] or '?':<9} {row['language']}  {row['speaker']:<7} {who:<16} {row['last_text'][:60]!r}")
+
+
+def print_escalations(rows: list[Json]) -> None:
+    if not rows:
+        click.echo("Nobody waits for a person.")
+    for row in rows:
+        holder = row["person"] or "-"
+        click.echo(f"{row['id']}  {row['priority']:<6} {row['state']:<8} {holder:<10} {row['brand']:<9} {row['reason']:<15} {row['summary'][:70]!r}")
+
+
+def print_orders(rows: list[Json]) -> None:
+    if not rows:
+        click.echo("No orders.")
+    for row in rows:
+        click.echo(f"{row['number']:<11} {row['state']:<17} {money(row['total']):>14}  {row['brand']:<9} {row['created_at'][:16]}")
+
+
+def print_order(row: Json) -> None:
+    click.echo(f"{click.style(row['number'], bold=True)}  {row['state']}  {row['created_at'][:16]}  {row['brand']}")
+    for line in row["lines"]:
+        click.echo(f"  {line['quantity']:>3} × {line['title']:<56} {money(line['total']):>14}")
+    delivery = row["delivery"]
+    place = delivery.get("location_name") or (delivery.get("address") or {}).get("cep") or ""
+    click.echo(f"      {delivery['method']:<9} {place:<48} {money(delivery['price']):>14}")
+    click.echo(f"      {'total':<58} {money(row['total']):>14}")
+
+
+# --- chat ------------------------------------------------------------------------------------------------------------
+
+
+class Phone:
+    """A simulated customer's phone, over the simulator's REST API."""
+
+    def __init__(self, client: Client, brand: str, wa_id: str, name: str = "Terminal") -> None:
+        self._client = client
+        numbers = {number["brand"] or "shared": number for number in client.get("/simulator/api/numbers")}
+        if brand not in numbers:
+            raise click.ClickException(f"there is no brand {brand!r}; there are {', '.join(numbers)}")
+        self.number: Json = numbers[brand]
+        customers = client.get("/simulator/api/customers")
+        found = next((customer for customer in customers if customer["wa_id"] == wa_id), None)
+        self.customer: Json = found or client.post("/simulator/api/customers", {"name": name, "wa_id": wa_id})
+        self._path = f"/simulator/api/customers/{self.customer['id']}/chats/{self.number['phone_number_id']}/messages"
+        past = client.get(self._path, limit=200)
+        self.seen: int = past[-1]["seq"] if past else 0
+        self.options: list[tuple[str, Json]] = []
+        """(wamid, option) of what can be tapped, newest message only."""
+
+    def say(self, text: str) -> None:
+        self._client.post(
+            "/simulator/api/messages",
+            {"customer": self.customer["id"], "phone_number_id": self.number["phone_number_id"], "text": text},
+        )
+
+    def tap(self, wamid: str, option_id: str) -> None:
+        self._client.post(f"/simulator/api/messages/{wamid}/tap", {"id": option_id})
+
+    def news(self, wait: float) -> list[Json]:
+        """The store's messages since the last look; waits up to `wait` seconds for the first."""
+        found = self._client.get(self._path, after=self.seen, wait=wait)
+        if found:
+            self.seen = found[-1]["seq"]
+        theirs = [bubble for bubble in found if not bubble["mine"]]
+        for bubble in theirs:
+            fresh = [(bubble["wamid"], option) for option in bubble["options"]]
+            if fresh:
+                self.options = fresh if bubble is theirs[0] or not self.options else [*self.options, *fresh]
+        return theirs
+
+
+def print_bubble(phone: Phone, bubble: Json) -> None:
+    who = phone.number["seller"] or phone.number["name"]
+    picture = f"  🖼  {bubble['image']}" if bubble["image"] else ""
+    text = bubble["text"].replace("\n", "\n    ")
+    click.echo(f"{click.style(who, fg='green', bold=True)}: {text}{click.style(picture, dim=True)}")
+    for option in bubble["options"]:
+        index = next((i for i, (wamid, known) in enumerate(phone.options, 1) if wamid == bubble["wamid"] and known == option), 0)
+        detail = f"  {option['description']}" if option.get("description") else ""
+        click.echo(f"    {click.style(f'/{index}', fg='cyan')} {option['title']}{click.style(detail, dim=True)}")
+
+
+def chat(client: Client, brand: str, customer: str) -> None:
+    """Type, Enter; `/2` taps the second button or row; Ctrl-D ends."""
+    phone = Phone(client, brand, customer)
+    click.echo(f"{phone.number['name']} ({phone.number['display_phone']}). Type and press Enter; /2 taps an option; Ctrl-D ends.")
+    stop = threading.Event()
+
+    def listen() -> None:
+        while not stop.is_set():
+            try:
+                for bubble in phone.news(5):
+                    print_bubble(phone, bubble)
+            except click.ClickException as error:
+                if not stop.is_set():
+                    click.echo(f"\n{error.message}", err=True)
+                return
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        for line in sys.stdin:
+            text = line.strip()
+            if not text:
+                continue
+            if text.startswith("/") and text[1:].isdigit():
+                number = int(text[1:])
+                if not 1 <= number <= len(phone.options):
+                    click.echo("There is no such option now.")
+                    continue
+                wamid, option = phone.options[number - 1]
+                phone.options = []
+                phone.tap(wamid, option["id"])
+                continue
+            phone.options = []
+            phone.say(text)
+        if not sys.stdin.isatty():
+            time.sleep(3)  # lines came from a file: give the last answer its time
+    except KeyboardInterrupt:
+        pass
+    stop.set()

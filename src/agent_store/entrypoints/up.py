@@ -1,0 +1,106 @@
+"""`agent-store up`: the whole store in this process, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from agent_store.adapters.directory import write_durably
+from agent_store.adapters.telemetry import logs
+from agent_store.console.pages import mount_pages
+from agent_store.entrypoints.embedded import DataLock, EmbeddedStore, FrontDoor
+from agent_store.entrypoints.settings import Settings, with_port
+from agent_store.kernel.errors import Conflict
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Raises Conflict when the port is taken: before anything else is started."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Conflict(f"cannot listen on {host}:{port} ({error.strerror}): give another --port") from error
+    return listener
+
+
+def banner(store: EmbeddedStore) -> str:
+    url, token = store.url, store.staff_token
+    lines = [
+        "",
+        f"  Agent Store is ready on {url}",
+        "",
+    ]
+    if store.simulator is not None:
+        lines += [
+            f"  WhatsApp simulator   {url}/login?token={token}&to=/simulator",
+            f"  Human sellers' queue {url}/login?token={token}&to=/escalations",
+        ]
+    lines += [
+        f"  API docs             {url}/docs",
+        f"  Metrics              {url}/metrics",
+        f"  Staff token          {token}",
+        "",
+    ]
+    if store.simulator is not None:
+        lines += [
+            '  First words: open the simulator, pick a brand and write "Oi, quero um vestido vermelho até 300 reais",',
+            "  or in another terminal: .venv/bin/agent-store chat    (a walk through it all: agent-store demo)",
+        ]
+    return "\n".join([*lines, "  Stop with Ctrl-C; the next start goes on where this one was.", ""])
+
+
+async def serve(settings: Settings) -> None:
+    lock = DataLock(settings.data)
+    listener = bind(settings.host, settings.port)
+    settings = with_port(settings, listener.getsockname()[1])
+    store = EmbeddedStore(settings)
+    mount_pages(store.app, store.runtime, store.simulator, store.directory, store.auth, store.secrets.page_secret)
+    config = uvicorn.Config(
+        FrontDoor(store), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5, ws="websockets-sansio"
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # ours below, also before it serves
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    run_file = settings.data / "run.json"
+    try:
+        await store.start()
+        write_durably(
+            run_file, json.dumps({"pid": os.getpid(), "url": store.url, "token": store.staff_token}), mode=0o600
+        )
+        sys.stdout.write(banner(store) + "\n")
+        sys.stdout.flush()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            run_file.unlink()
+        server.should_exit = True
+        await asyncio.gather(serving, return_exceptions=True)
+        await store.stop()
+        listener.close()
+        lock.release()
+
+
+def run(settings: Settings) -> None:
+    logs.configure(settings.log_level, settings.log_format)
+    uvloop.run(serve(settings))
+    sys.stdout.write("Stopped; nothing is lost.\n")
+
+
+__all__ = ["Path", "banner", "bind", "run", "serve"]
