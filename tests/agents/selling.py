@@ -38,6 +38,7 @@ from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.context import Context
 from agent_store.kernel.errors import NotFound, TemporaryError
+from agent_store.kernel.ids import CustomerId, ProductId, Sku
 from agent_store.kernel.money import Money
 from agent_store.kernel.tool import Principal
 from tests.support.store import TestStore
@@ -46,15 +47,16 @@ STAFF = Principal(staff="Ana")
 ADDRESS = Address(cep="01310-100", street="Avenida Paulista 1000, ap 12", city="São Paulo", state="SP")
 SHIPPING = Money(minor=1_990)
 
-DRESS, BLUE_DRESS, SHIRT, LAMP = "DRESS-RED-P", "DRESS-BLUE-M", "SHIRT-WHITE-M", "LAMP-1"
+DRESS, BLUE_DRESS, SHIRT, LAMP = Sku("DRESS-RED-P"), Sku("DRESS-BLUE-M"), Sku("SHIRT-WHITE-M"), Sku("LAMP-1")
+BUYER = CustomerId("c1")
 PRICES = {DRESS: 29_990, BLUE_DRESS: 24_990, SHIRT: 8_990, LAMP: 15_000}
-_PRODUCTS = {
+_PRODUCTS: dict[Sku, tuple[str, str, str, str | None, str | None]] = {
     DRESS: ("midi-aurora", "fashion", "Vestido Midi Aurora", "vermelho", "P"),
     BLUE_DRESS: ("midi-brisa", "fashion", "Vestido Midi Brisa", "azul", "M"),
     SHIRT: ("camisa-linho", "fashion", "Camisa de Linho", "branco", "M"),
     LAMP: ("luminaria-lua", "home", "Luminária Lua", None, None),
 }
-_SIMILAR = {DRESS: ("midi-brisa",), BLUE_DRESS: ("midi-aurora",), SHIRT: (), LAMP: ()}
+_SIMILAR: dict[Sku, tuple[str, ...]] = {DRESS: ("midi-brisa",), BLUE_DRESS: ("midi-aurora",), SHIRT: (), LAMP: ()}
 SKUS = {product[0]: sku for sku, product in _PRODUCTS.items()}
 
 WAREHOUSE = LocationView(id="cd-sp", name="CD São Paulo", kind="warehouse", cep="07034-000", state="SP")
@@ -62,16 +64,20 @@ SHOP = LocationView(id="loja-paulista", name="Loja Paulista", kind="store", cep=
 
 
 def customer(name: str = "c1", **more: Any) -> Principal:
-    return Principal(customer_id=name, **{"brand": "fashion", "channel": "whatsapp", **more})
+    fields: dict[str, Any] = {"brand": "fashion", "channel": "whatsapp", **more}
+    return Principal(customer_id=name, **fields)
 
 
-def product(sku: str) -> ProductView:
+def product(sku: Sku) -> ProductView:
     product_id, brand, name, color, size = _PRODUCTS[sku]
-    variant = VariantView(
-        sku=sku, color=color, size=size, price=Money(minor=PRICES[sku]), available=1, weight_g=400
-    )
+    variant = VariantView(sku=sku, color=color, size=size, price=Money(minor=PRICES[sku]), available=1, weight_g=400)
     return ProductView(
-        id=product_id, brand=brand, name=name, category="x", image=f"/media/products/{product_id}.png", variants=(variant,)
+        id=ProductId(product_id),
+        brand=brand,
+        name=name,
+        category="x",
+        image=f"/media/products/{product_id}.png",
+        variants=(variant,),
     )
 
 
@@ -88,7 +94,7 @@ def catalog_stand_in(state: Recommendations) -> Agent:
 
     @catalog.tool(GetProducts)
     async def products(call: GetProducts, ctx: Context) -> tuple[ProductView, ...]:
-        wanted = [SKUS.get(one, one) for one in call.ids]
+        wanted = [SKUS.get(one, Sku(one)) for one in call.ids]
         return tuple(product(sku) for sku in wanted if sku in _PRODUCTS)
 
     @catalog.tool(Recommend)
@@ -96,7 +102,7 @@ def catalog_stand_in(state: Recommendations) -> Agent:
         state.asked.append(call.product_id)
         if state.down:
             raise TemporaryError("the catalogue is away")
-        similar = _SIMILAR.get(call.product_id, ())
+        similar = _SIMILAR.get(Sku(call.product_id), ())
         return tuple(Hit(product=product(SKUS[product_id])) for product_id in similar[: call.limit])
 
     return catalog
@@ -118,9 +124,7 @@ def fulfillment_stand_in() -> Agent:
 
     @fulfillment.tool(ListPickup)
     async def pickup(call: ListPickup, ctx: Context) -> tuple[PickupOption, ...]:
-        return (
-            PickupOption(location=SHOP, ready_in_hours=2, complete=all(line.sku != LAMP for line in call.lines)),
-        )
+        return (PickupOption(location=SHOP, ready_in_hours=2, complete=all(line.sku != LAMP for line in call.lines)),)
 
     return fulfillment
 
@@ -198,17 +202,19 @@ class Shop:
         await self.store.__aexit__(*exc)
         self.provider.close()
 
-    async def price(self, sku: str, minor: int) -> None:
+    async def price(self, sku: Sku, minor: int) -> None:
         """Set price and stock as a catalogue file does."""
         product_id, brand, name, *_ = _PRODUCTS[sku]
         stock = {WAREHOUSE.id: self.stock.get(sku, 0)}
         if sku in self._shelf:
             stock[SHOP.id] = self._shelf[sku]
         variant = ImportVariant(sku=sku, price=Money(minor=minor), stock=stock)
-        await self.store.publish(ProductImported(product_id=product_id, brand=brand, name=name, variants=(variant,)))
+        await self.store.publish(
+            ProductImported(product_id=ProductId(product_id), brand=brand, name=name, variants=(variant,))
+        )
         await self.store.settle()
 
-    async def add(self, sku: str, quantity: int = 1, who: Principal | None = None) -> CartView:
+    async def add(self, sku: Sku, quantity: int = 1, who: Principal | None = None) -> CartView:
         return await self.store.call(AddToCart(sku=sku, quantity=quantity), who or customer())
 
     async def order(self, who: Principal | None = None, *, settle: bool = True, **more: Any) -> OrderView:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sqlalchemy import select
 
@@ -17,9 +19,10 @@ from agent_store.contracts.cart import (
     RemoveFromCart,
 )
 from agent_store.kernel.errors import Conflict, Forbidden, NotFound, StaleSpeaker
+from agent_store.kernel.ids import Sku
 from agent_store.kernel.money import Money
 from agent_store.kernel.tool import Principal
-from tests.agents.selling import BLUE_DRESS, DRESS, LAMP, SHIRT, STAFF, Shop, customer
+from tests.agents.selling import BLUE_DRESS, BUYER, DRESS, LAMP, SHIRT, STAFF, Shop, customer
 
 
 async def test_a_customer_without_a_cart_sees_an_empty_one() -> None:
@@ -70,7 +73,7 @@ async def test_a_refusal_still_comes_when_the_catalogue_cannot_name_alternatives
 async def test_what_is_not_sold_cannot_be_added() -> None:
     async with Shop() as shop:
         with pytest.raises(NotFound):
-            await shop.add("NO-SUCH")
+            await shop.add(Sku("NO-SUCH"))
 
 
 async def test_caps_hold_for_units_and_for_lines() -> None:
@@ -163,7 +166,7 @@ async def test_ordered_units_leave_the_cart_once_and_what_was_added_since_stays(
         await shop.add(DRESS, 2)
         ordered = (await shop.add(SHIRT)).lines
         await shop.add(DRESS, 1)
-        command = CartOrdered(customer_id="c1", order_id="o1", lines=ordered)
+        command = CartOrdered(customer_id=BUYER, order_id="o1", lines=ordered)
         await shop.store.publish(command)
         await shop.store.publish(command)
         await shop.store.settle()
@@ -195,9 +198,9 @@ async def test_only_customers_have_a_cart_and_only_staff_sees_anothers() -> None
         with pytest.raises(Forbidden):
             await shop.store.call(GetCart(), Principal())
         with pytest.raises(Forbidden):
-            await shop.store.call(GetCartOf(customer_id="c1"), customer("c2"))
+            await shop.store.call(GetCartOf(customer_id=BUYER), customer("c2"))
         await shop.add(DRESS)
-        assert (await shop.store.call(GetCartOf(customer_id="c1"), STAFF)).lines[0].sku == DRESS
+        assert (await shop.store.call(GetCartOf(customer_id=BUYER), STAFF)).lines[0].sku == DRESS
 
 
 async def test_a_cart_survives_a_kill() -> None:
@@ -206,3 +209,18 @@ async def test_a_cart_survives_a_kill() -> None:
         before = await shop.store.call(GetCart(), customer())
         await shop.store.kill_and_restart()
         assert await shop.store.call(GetCart(), customer()) == before
+
+
+async def test_a_kill_at_any_moment_of_adding_adds_once() -> None:
+    async with Shop({DRESS: 50}) as shop:
+        for turns in range(12):
+            who = customer(f"c{turns}")
+            call = AddToCart(sku=DRESS, quantity=2)
+            killed = asyncio.create_task(shop.store.call(call, who, key=f"turn-{turns}"))
+            for _ in range(turns):  # so many turns of the loop further each time
+                await asyncio.sleep(0)
+            await shop.store.kill_and_restart()
+            killed.cancel()
+            await asyncio.gather(killed, return_exceptions=True)
+            view = await shop.store.call(call, who, key=f"turn-{turns}")
+            assert (view.version, view.lines[0].quantity) == (1, 2)

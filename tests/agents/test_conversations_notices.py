@@ -143,9 +143,9 @@ async def test_every_failure_is_explained_with_its_ways_out(failure: Any, first:
         content = store.sent[-1].content
         assert isinstance(content, OutButtons)
         assert [choice.id for choice in content.choices] == [
-            "payment:try_other_card",
-            "payment:reserve_in_store",
-            "payment:talk_to_person",
+            "pay_link",
+            "pickup_info",
+            "person",
         ]
         assert LINK in content.text
         assert "{" not in content.text
@@ -160,7 +160,7 @@ async def test_a_failure_without_buttons_or_link_is_plain_words() -> None:
 async def test_the_button_for_a_person_brings_one() -> None:
     async with with_customer() as store:
         await told(store, a_failure(store))
-        await store.write("Falar com pessoa", payload="payment:talk_to_person")
+        await store.write("Falar com pessoa", payload="person")
         assert len(store.for_people) == 1
         assert len(store.turns) == 1
 

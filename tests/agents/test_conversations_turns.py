@@ -169,24 +169,6 @@ async def test_a_turn_that_expires_twice_brings_an_apology_and_a_person() -> Non
         assert numbers == [1, 2, 3]  # the third is the person's
 
 
-async def test_two_answers_in_a_row_without_understanding_bring_a_person() -> None:
-    async with ChatStore() as store:
-        await store.write("blorft")
-        await store.answer("Não entendi.", understood=False)
-        await store.write("blorft!")
-        await store.answer("Ainda não entendi.", understood=False)
-        assert [event.reason for event in store.events(SalesEscalate)] == ["not_understood"]
-        assert len(store.said) == 3
-
-
-async def test_understanding_in_between_starts_the_count_anew() -> None:
-    async with ChatStore() as store:
-        for understood in (False, True, False):
-            await store.write("mensagem")
-            await store.answer("resposta", understood=understood)
-        assert store.events(SalesEscalate) == []
-
-
 async def test_turns_survive_a_kill_between_burst_and_answer() -> None:
     async with ChatStore(**BURSTS) as store:
         await store.write("oi")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from tests.agents.test_payments import Till, slow_till
 
 
 @asynccontextmanager
-async def browser(till: Till) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(till: Till) -> AsyncGenerator[httpx.AsyncClient]:
     app = FastAPI()
     app.include_router(router(till.store.runtime))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://shop.test") as client:

@@ -33,9 +33,10 @@ from agent_store.contracts.payments import (
 )
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound, StaleSpeaker, TemporaryError
+from agent_store.kernel.ids import ConversationId, OrderId
 from agent_store.kernel.money import Money
 from agent_store.kernel.tool import Principal
-from tests.agents.selling import Brands, customer
+from tests.agents.selling import BUYER, Brands, customer
 from tests.support.store import TestStore
 
 AMOUNT = Money(minor=12_345)
@@ -73,10 +74,10 @@ class Till:
 
     async def ask(self, order_id: str = "o1", *, minutes: float = 30, **more: Any) -> None:
         request = PaymentRequest(
-            order_id=order_id,
+            order_id=OrderId(order_id),
             order_number=f"AS-{order_id.upper()}",
-            customer_id="c1",
-            conversation_id="v1",
+            customer_id=BUYER,
+            conversation_id=ConversationId("v1"),
             brand="fashion",
             amount=AMOUNT,
             expires_at=self.clock.now() + timedelta(minutes=minutes),
@@ -205,12 +206,12 @@ async def test_a_request_that_comes_after_its_time_expires_at_once() -> None:
 
 async def test_an_order_that_is_gone_gets_no_link_even_when_the_cancellation_comes_first() -> None:
     async with Till() as till:
-        await till.store.publish(CancelPayment(order_id="o1", customer_id="c1"))
+        await till.store.publish(CancelPayment(order_id=OrderId("o1"), customer_id=BUYER))
         await till.store.settle()
         await till.ask("o1")
         assert till.store.events(PaymentLinkCreated) == []
         await till.ask("o2")
-        await till.store.publish(CancelPayment(order_id="o2", customer_id="c1"))
+        await till.store.publish(CancelPayment(order_id=OrderId("o2"), customer_id=BUYER))
         await till.store.settle()
         with pytest.raises(Conflict, match="no open payment"):
             await till.pay()
@@ -290,9 +291,7 @@ async def test_a_payment_needs_a_customer_and_a_speaker_whose_time_is_not_over()
         await till.ask()
         with pytest.raises(Forbidden):
             await till.store.call(SubmitTestCard(code="4242"), Principal())
-        await till.store.call(
-            SubmitTestCard(code="1111"), customer(conversation_id="v1", lease_token=5)
-        )
+        await till.store.call(SubmitTestCard(code="1111"), customer(conversation_id="v1", lease_token=5))
         await till.store.settle()
         with pytest.raises(StaleSpeaker):
             await till.store.call(SubmitTestCard(code="4242"), customer(conversation_id="v1", lease_token=4))
@@ -349,7 +348,7 @@ async def test_a_refund_happens_once_whatever_the_number_of_commands() -> None:
         await till.ask()
         await till.pay()
         for _ in range(3):
-            await till.store.publish(PaymentRefund(order_id="o1", customer_id="c1", reason="customer"))
+            await till.store.publish(PaymentRefund(order_id=OrderId("o1"), customer_id=BUYER, reason="customer"))
         await till.store.settle()
         (refunded,) = till.store.events(PaymentRefunded)
         assert (refunded.amount, refunded.reason) == (AMOUNT, "customer")
@@ -364,7 +363,7 @@ async def test_a_refund_whose_answer_is_lost_is_asked_for_again_and_given_once()
     async with Till(wrap=lambda mock: LosesRefunds(mock, 2)) as till:
         await till.ask()
         await till.pay()
-        await till.store.publish(PaymentRefund(order_id="o1", customer_id="c1", reason="x"))
+        await till.store.publish(PaymentRefund(order_id=OrderId("o1"), customer_id=BUYER, reason="x"))
         await till.store.settle()
         await till.retry(2)
         assert len(till.store.events(PaymentRefunded)) == 1
@@ -375,7 +374,7 @@ async def test_a_refund_whose_answer_is_lost_is_asked_for_again_and_given_once()
 async def test_a_refund_of_what_was_never_paid_is_a_dead_letter_that_says_so() -> None:
     async with Till() as till:
         await till.ask()
-        await till.store.publish(PaymentRefund(order_id="o1", customer_id="c1", reason="x"))
+        await till.store.publish(PaymentRefund(order_id=OrderId("o1"), customer_id=BUYER, reason="x"))
         await till.store.settle()
         (dead,) = await till.store.dead()
         assert "never paid" in dead.error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -265,6 +266,48 @@ async def test_the_seller_brings_a_person_and_the_customer_is_told_once() -> Non
         assert (waiting.reason, waiting.summary) == ("value", "300 shirts for a company")
         await store.write("é urgente")
         assert len(store.turns) == 1
+
+
+async def test_the_seller_brings_a_person_though_the_next_turn_has_begun() -> None:
+    async with ChatStore() as store:
+        await store.write("preciso de nota fiscal especial")
+        turn = store.turns[0]
+        await store.write("para minha empresa")
+        await store.answer("", turn=turn)  # its end, and the wish for a person right behind it
+        assert len(store.turns) == 2
+        await store.publish(
+            SalesEscalate(
+                conversation_id=turn.conversation_id,
+                customer_id=turn.customer_id,
+                lease_token=turn.lease_token,
+                reason="policy",
+                summary="a special invoice",
+            )
+        )
+        await store.settle()
+        assert [one.reason for one in await queue(store)] == ["policy"]
+        await store.answer("Claro!")
+        assert "Claro!" not in store.said
+
+
+async def test_a_wish_of_a_turn_that_expired_is_refused() -> None:
+    async with ChatStore() as store:
+        await store.write("oi, tudo bem?")
+        turn = store.turns[0]
+        await store.move(timedelta(seconds=90))
+        await store.publish(
+            SalesEscalate(
+                conversation_id=turn.conversation_id,
+                customer_id=turn.customer_id,
+                lease_token=turn.lease_token,
+                reason="complex",
+                summary="late",
+            )
+        )
+        await store.settle()
+        await store.answer("Tudo!")
+        assert store.said == ["Tudo!"]
+        assert await queue(store) == ()
 
 
 async def test_a_seller_whose_turn_is_over_brings_nobody() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,9 +30,10 @@ from agent_store.contracts.people import SalesEscalate
 from agent_store.kernel.brain import Block, Brain, BrainAnswer, BrainFailed, Choice
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
-from tests.support import shop
+from agent_store.kernel.tables import steps as journal
+from tests.support import seller_shop as shop
 from tests.support.brains import EchoRules, FickleBrain, HangingBrain, RandomBrain, ScriptedBrain, say, use
-from tests.support.shop import FixedDirectory, turn_of
+from tests.support.seller_shop import FixedDirectory, turn_of
 from tests.support.store import TestStore
 
 
@@ -552,7 +554,7 @@ async def test_a_turn_that_is_granted_anew_is_answered_with_the_new_token() -> N
         assert await table.count(standings) == 1
 
 
-@pytest.mark.parametrize("steps_before_the_kill", range(8))
+@pytest.mark.parametrize("steps_before_the_kill", range(10))
 async def test_a_kill_between_any_two_steps_repeats_nothing(steps_before_the_kill: int) -> None:
     """With a brain that never answers the same twice: one cart change, one order, one reply a turn."""
     async with seated(FickleBrain()) as table:
@@ -569,10 +571,6 @@ async def test_a_kill_between_any_two_steps_repeats_nothing(steps_before_the_kil
 
 async def _run_until_steps(table: Table, number: int, steps: int) -> None:
     """Let the turn run until so many of its steps are journaled (or it is over)."""
-    import asyncio
-
-    from agent_store.kernel.tables import steps as journal
-
     before = (
         0 if number == 1 else len(await table.store.rows(select(journal).where(journal.c.consumer == "seller/fashion")))
     )

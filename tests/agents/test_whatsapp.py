@@ -319,7 +319,7 @@ async def test_a_later_message_waits_for_an_earlier_one_that_is_tried_again() ->
         await store.publish(command("primeira", 1))
         await store.publish(command("segunda", 2))
         async with asyncio.timeout(5):
-            while store.runtime.dispatcher.next_due() is None:  # noqa: ASYNC110 (the retry gets planned)
+            while store.runtime.dispatcher.next_due() is None:
                 await asyncio.sleep(0)
         assert [payload["text"]["body"] for payload in graph.sent] == ["primeira"]
         await store.move(timedelta(minutes=1))

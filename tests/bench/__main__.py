@@ -22,7 +22,9 @@ def line(figure: Figure) -> str:
 
 
 def main(names: list[str], as_json: bool) -> int:
-    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; CPU is of the measured process\n")
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; CPU is of the measured process\n"
+    )
     failed = 0
     found: list[Figure] = []
     for name in names or BENCHES:

@@ -96,7 +96,19 @@ def plain(folder: Path) -> float:
             )
             db.execute("UPDATE counter SET n = n + 1 WHERE id = ?", ("one",))
             db.execute("RELEASE job")
-            rows.append(("/agent-store/bench", f"0199-{number:020d}", "store.bench.step", 1, "x", "x", f"c{number % 50}", '{"name":"x","left":1}', 0))
+            rows.append(
+                (
+                    "/agent-store/bench",
+                    f"0199-{number:020d}",
+                    "store.bench.step",
+                    1,
+                    "x",
+                    "x",
+                    f"c{number % 50}",
+                    '{"name":"x","left":1}',
+                    0,
+                )
+            )
         db.executemany(
             "INSERT INTO kernel_outbox (source, id, type, time, subject, partitionkey, correlationid, data, published)"
             " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (source, id) DO NOTHING",
@@ -104,7 +116,9 @@ def plain(folder: Path) -> float:
         )
         db.execute("COMMIT")
         db.execute("BEGIN IMMEDIATE")
-        db.executemany("UPDATE kernel_outbox SET published = 1 WHERE source = ? AND id = ?", [(row[0], row[1]) for row in rows])
+        db.executemany(
+            "UPDATE kernel_outbox SET published = 1 WHERE source = ? AND id = ?", [(row[0], row[1]) for row in rows]
+        )
         db.execute("COMMIT")
     used = time.process_time() - before
     db.close()
@@ -136,7 +150,8 @@ async def echo(url: str, messages: int = 2000) -> float:
     async def publish(count: int) -> None:
         for _ in range(count):
             await channel.default_exchange.publish(
-                aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, headers={"type": "bench"}), "bench"
+                aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, headers={"type": "bench"}),
+                "bench",
             )
 
     seen = -200
@@ -167,7 +182,17 @@ def run() -> list[Figure]:
         )
     ]  # fmt: skip
     if rabbitmq_server() is None:
-        return [*figures, Figure("bare aio-pika echo, one hop", "not measured: no rabbitmq-server (apt-get install rabbitmq-server)")]
+        return [
+            *figures,
+            Figure("bare aio-pika echo, one hop", "not measured: no rabbitmq-server (apt-get install rabbitmq-server)"),
+        ]
     hop = asyncio.run(measure_echo())
-    figures.append(Figure("event, CPU beside a bare aio-pika echo", f"{measured:.0f} µs", f"{hop:.0f} µs a hop", f"{measured / hop:.2f} ×"))
+    figures.append(
+        Figure(
+            "event, CPU beside a bare aio-pika echo",
+            f"{measured:.0f} µs",
+            f"{hop:.0f} µs a hop",
+            f"{measured / hop:.2f} ×",
+        )
+    )
     return figures

@@ -59,7 +59,11 @@ def dbos(folder: Path) -> float:
     """CPU µs a workflow of three steps."""
     from dbos import DBOS, DBOSConfig
 
-    config: DBOSConfig = {"name": "bench", "system_database_url": f"sqlite:///{folder}/dbos.sqlite", "log_level": "ERROR", "run_admin_server": False}
+    config: DBOSConfig = {
+        "name": "bench",
+        "system_database_url": f"sqlite:///{folder}/dbos.sqlite",
+        "log_level": "ERROR",
+    }
     DBOS(config=config)
 
     @DBOS.step()

@@ -29,7 +29,10 @@ def delivery(number: int) -> bytes:
                             "field": "messages",
                             "value": {
                                 "messaging_product": "whatsapp",
-                                "metadata": {"display_phone_number": "551155500001", "phone_number_id": "100000000000001"},
+                                "metadata": {
+                                    "display_phone_number": "551155500001",
+                                    "phone_number_id": "100000000000001",
+                                },
                                 "contacts": [{"profile": {"name": "Ana"}, "wa_id": f"55119{number % 500:08d}"}],
                                 "messages": [
                                     {

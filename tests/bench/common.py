@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 @contextlib.contextmanager
-def child(*arguments: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def child(*arguments: str, env: dict[str, str] | None = None) -> Generator[subprocess.Popen[bytes]]:
     """A Python process of our own, ended with the block."""
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
@@ -101,7 +101,8 @@ class HttpClient:
         )
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = next(
-            (int(line.split(b":")[1]) for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+            (int(line.split(b":")[1]) for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length")),
+            0,
         )
         if length:
             await self._reader.readexactly(length)
@@ -119,7 +120,7 @@ def rabbitmq_server() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def rabbitmq() -> AsyncIterator[str]:
+async def rabbitmq() -> AsyncGenerator[str]:
     """A RabbitMQ of our own on loopback; yields its AMQP URL."""
     server = rabbitmq_server()
     if server is None:

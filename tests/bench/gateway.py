@@ -23,11 +23,17 @@ from tests.bench.common import ROOT
 
 async def main(port: int, folder: Path) -> None:
     settings = WhatsAppSettings(
-        app_secret="bench", verify_token="bench", access_token="bench", graph_url="http://127.0.0.1:9", public_url="http://127.0.0.1:8080"
+        app_secret="bench",
+        verify_token="bench",
+        access_token="bench",
+        graph_url="http://127.0.0.1:9",
+        public_url="http://127.0.0.1:8080",
     )
     directory = FileDirectory(ROOT / "data", ROOT / "prompts")
     runtime = Runtime(
-        SqliteStore(folder / "gateway.sqlite3"), [Consumer(whatsapp)], ports={Directory: directory, WhatsAppSettings: settings}
+        SqliteStore(folder / "gateway.sqlite3"),
+        [Consumer(whatsapp)],
+        ports={Directory: directory, WhatsAppSettings: settings},
     )
     await runtime.start()
 

@@ -52,7 +52,7 @@ NOW = Pace(0, 0, 0)
 async def serving(app: FastAPI) -> AsyncGenerator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     running = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 (uvicorn has nothing to wait on)
+    while not server.started:
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

@@ -29,7 +29,9 @@ NUMBERS = {"fashion": "100000000000001", "tech": "100000000000002", "home": "100
 class RunningStore:
     """`async with RunningStore() as store:`; `settings` are passed to `load` (no burst window by default)."""
 
-    def __init__(self, *, data: Path | None = None, graph: FakeGraph | None = None, ports: Any = None, **settings: Any) -> None:
+    def __init__(
+        self, *, data: Path | None = None, graph: FakeGraph | None = None, ports: Any = None, **settings: Any
+    ) -> None:
         self._folder = None if data else tempfile.TemporaryDirectory(prefix="agent-store-e2e-")
         self.data = data or Path(self._folder.name)  # type: ignore[union-attr]
         self._options = {"burst_window": timedelta(0), "staff_token": "staff-token-of-the-tests", **settings}
@@ -49,7 +51,9 @@ class RunningStore:
         self.store = EmbeddedStore(self.settings, ports=self._ports)
         self.graph.webhook_url = f"{self.store.url}/webhooks/whatsapp"
         self.graph.secret = self.store.whatsapp_settings.app_secret
-        self._server = uvicorn.Server(uvicorn.Config(FrontDoor(self.store), interface="asgi3", log_config=None, access_log=False, lifespan="off"))
+        self._server = uvicorn.Server(
+            uvicorn.Config(FrontDoor(self.store), interface="asgi3", log_config=None, access_log=False, lifespan="off")
+        )
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self.store.start()

@@ -154,5 +154,7 @@ def envelope(number: str, **value: Any) -> dict[str, Any]:
 
 def message_delivery(number: str, wa_id: str, message: dict[str, Any], name: str = "Ana") -> dict[str, Any]:
     return envelope(
-        number, contacts=[{"profile": {"name": name}, "wa_id": wa_id}], messages=[{"from": wa_id, "timestamp": "1767614400", **message}]
+        number,
+        contacts=[{"profile": {"name": name}, "wa_id": wa_id}],
+        messages=[{"from": wa_id, "timestamp": "1767614400", **message}],
     )

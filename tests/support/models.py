@@ -50,6 +50,8 @@ class ModelServer:
     protocol: Protocol
     moves: list[Move]
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the first request."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def next(self) -> Move:
@@ -119,6 +121,7 @@ async def model_server(protocol: Protocol, *moves: Move) -> AsyncGenerator[Model
     async def chat(request: Request) -> Response:
         body = json.loads(await request.body())
         fake.requests.append(body)
+        fake.arrived.set()
         move = fake.next()
         if move.hang:
             await fake.closing.wait()

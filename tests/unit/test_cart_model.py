@@ -7,14 +7,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from agent_store.agents.cart.model import Cart, Line, subtotal
 from agent_store.contracts.common import Item
 from agent_store.kernel.errors import Conflict
+from agent_store.kernel.ids import CustomerId, Sku
 from agent_store.kernel.money import Money
 
 MAX_LINES, MAX_QUANTITY = 3, 7
-SKUS = st.sampled_from(["A", "B", "C", "D", "E"])
+SKUS = st.sampled_from([Sku(name) for name in "ABCDE"])
 UNITS = st.integers(1, 9)
 
 
-def line(sku: str, quantity: int, minor: int = 100) -> Line:
+def line(sku: Sku, quantity: int, minor: int = 100) -> Line:
     return Line(sku, sku.lower(), sku, "fashion", 10, quantity, Money(minor=minor))
 
 
@@ -23,17 +24,17 @@ class CartMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.cart = Cart("c1")
-        self.units: dict[str, int] = {}
-        self.prices: dict[str, int] = {}
+        self.cart = Cart(CustomerId("c1"))
+        self.units: dict[Sku, int] = {}
+        self.prices: dict[Sku, int] = {}
         self.version = 0
-        self.stored: dict[str, int] = {}
+        self.stored: dict[Sku, int] = {}
 
     def _changed(self) -> None:
         self.version += 1
 
     @rule(sku=SKUS, quantity=UNITS, minor=st.integers(0, 10**7))
-    def add(self, sku: str, quantity: int, minor: int) -> None:
+    def add(self, sku: Sku, quantity: int, minor: int) -> None:
         too_many = self.units.get(sku, 0) + quantity > MAX_QUANTITY
         too_wide = sku not in self.units and len(self.units) >= MAX_LINES
         if too_many or too_wide:
@@ -46,7 +47,7 @@ class CartMachine(RuleBasedStateMachine):
         self._changed()
 
     @rule(sku=SKUS, quantity=st.none() | UNITS)
-    def remove(self, sku: str, quantity: int | None) -> None:
+    def remove(self, sku: Sku, quantity: int | None) -> None:
         before = self.units.get(sku, 0)
         expected = before if quantity is None else min(quantity, before)
         assert self.cart.remove(sku, quantity) == expected
@@ -84,7 +85,7 @@ class CartMachine(RuleBasedStateMachine):
         self.cart.gone.clear()
         self.cart.touched.clear()
 
-    def _take(self, sku: str, quantity: int) -> None:
+    def _take(self, sku: Sku, quantity: int) -> None:
         if quantity:
             self.units[sku] -= quantity
             if not self.units[sku]:

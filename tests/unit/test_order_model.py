@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -45,8 +45,10 @@ from agent_store.contracts.payments import (
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.errors import Conflict, InvalidInput
 from agent_store.kernel.event import Event
+from agent_store.kernel.ids import CustomerId, OrderId, Sku
 from agent_store.kernel.money import Money
 
+ORDER, BUYER, SKU = OrderId("o"), CustomerId("c"), Sku("A")
 WINDOW, MARGIN = timedelta(minutes=30), timedelta(minutes=5)
 HOLD = WINDOW + MARGIN
 SOLD: tuple[OrderState, ...] = ("confirmed", "picked", "shipped", "delivered")
@@ -54,11 +56,11 @@ SOLD: tuple[OrderState, ...] = ("confirmed", "picked", "shipped", "delivered")
 
 def order(clock: ManualClock, quantity: int = 1, minor: int = 1_000, shipping: int = 500) -> Order:
     line = PricedLine(
-        sku="A", product_id="a", title="A", quantity=quantity, unit=Money(minor=minor),
+        sku=SKU, product_id="a", title="A", quantity=quantity, unit=Money(minor=minor),
         total=Money(minor=minor) * quantity, brand="fashion",
     )  # fmt: skip
     return Order(
-        id="o", number="AS-1", customer_id="c", brand="fashion", lines=(line,), subtotal=line.total,
+        id=ORDER, number="AS-1", customer_id=BUYER, brand="fashion", lines=(line,), subtotal=line.total,
         delivery=Delivery(method="delivery", price=Money(minor=shipping)),
         total=line.total + Money(minor=shipping), created_at=clock.now(), updated_at=clock.now(),
     )  # fmt: skip
@@ -293,12 +295,11 @@ def test_a_wrong_amount_is_not_taken_for_the_orders_money() -> None:
 
 def test_an_order_whose_money_does_not_add_up_cannot_be() -> None:
     good = order(ManualClock())
-    fields = {name: getattr(good, name) for name in good.__dataclass_fields__}
     with pytest.raises(InvalidInput, match="sum"):
-        Order(**{**fields, "total": Money(minor=1)})
+        replace(good, total=Money(minor=1))
     broken = good.lines[0].model_copy(update={"total": Money(minor=1)})
     with pytest.raises(InvalidInput, match="quantity times unit"):
-        Order(**{**fields, "lines": (broken,)})
+        replace(good, lines=(broken,))
 
 
 # --- against noise --------------------------------------------------------------------------------------------------
@@ -323,7 +324,7 @@ class Noise(RuleBasedStateMachine):
 
     @rule(attempt=ATTEMPT)
     def refused(self, attempt: int) -> None:
-        missing = (Missing(sku="A", wanted=1, available=0),)
+        missing = (Missing(sku=SKU, wanted=1, available=0),)
         self.watch.look(self.order.stock_refused(attempt, missing, ("b",), self.clock.now()))
 
     @rule()
@@ -380,10 +381,10 @@ class Shelf:
             return None
         for known in self.attempts:
             self.let_go(known)
-        who = {"order_id": "o", "customer_id": "c", "attempt": command.attempt}
+        who: dict[str, Any] = {"order_id": "o", "customer_id": "c", "attempt": command.attempt}
         if self.free < 1:
             self.attempts[command.attempt] = "refused"
-            return InventoryRefused(**who, missing=(Missing(sku="A", wanted=1, available=self.free),))
+            return InventoryRefused(**who, missing=(Missing(sku=SKU, wanted=1, available=self.free),))
         self.free -= 1
         self.attempts[command.attempt] = "held"
         return InventoryReserved(**who, allocations=(), expires_at=command.expires_at)
@@ -393,11 +394,11 @@ class Shelf:
         match self.attempts.get(attempt):
             case "held":
                 self.attempts[attempt] = "committed"
-                return InventoryCommitted(order_id="o", customer_id="c")
+                return InventoryCommitted(order_id=ORDER, customer_id=BUYER)
             case "committed" | "returned":
                 return None
             case _:
-                return InventoryCommitRefused(order_id="o", customer_id="c")
+                return InventoryCommitRefused(order_id=ORDER, customer_id=BUYER)
 
     def release(self, command: InventoryRelease) -> None:
         last = command.attempt or 1
@@ -427,7 +428,13 @@ class Bank:
 
     def fact(self, kind: type[Any], **more: Any) -> Event:
         return kind(
-            order_id="o", order_number="AS-1", customer_id="c", payment_id="p", brand="fashion", amount=self.amount, **more
+            order_id=ORDER,
+            order_number="AS-1",
+            customer_id=BUYER,
+            payment_id="p",
+            brand="fashion",
+            amount=self.amount,
+            **more,
         )
 
 

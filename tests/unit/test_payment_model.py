@@ -11,6 +11,7 @@ from agent_store.agents.payments.model import Payment, State, suggestions
 from agent_store.contracts.payments import FailureCode
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.errors import Conflict
+from agent_store.kernel.ids import CustomerId, OrderId
 from agent_store.kernel.money import Money
 
 NEXT: dict[State, set[State]] = {
@@ -33,7 +34,7 @@ class PaymentMachine(RuleBasedStateMachine):
         self.clock = ManualClock()
         now = self.clock.now()
         self.payment = Payment(
-            id="p", order_id="o", order_number="AS-1", customer_id="c", conversation_id=None, brand="fashion",
+            id="p", order_id=OrderId("o"), order_number="AS-1", customer_id=CustomerId("c"), conversation_id=None, brand="fashion",
             channel=None, language="pt", amount=Money(minor=1), secret="s", link="l",
             expires_at=now + timedelta(minutes=30), created_at=now, updated_at=now,
         )  # fmt: skip

@@ -36,8 +36,7 @@ class FileDirectory:
         listed = read_yaml(source)
         brands = [self._with_prompts(parse_brand(item, source)) for item in listed.get("brands", [])]
         if self._added is not None and self._added.is_dir():
-            for path in sorted(self._added.glob("*.yaml")):
-                brands.append(parse_brand(read_yaml(path).get("brand"), path))
+            brands += [parse_brand(read_yaml(path).get("brand"), path) for path in sorted(self._added.glob("*.yaml"))]
         self._shared = SharedNumber.model_validate(listed.get("shared", {}))
         house = self._prompts / "house.md"
         self._house = house.read_text("utf-8") if house.is_file() else ""

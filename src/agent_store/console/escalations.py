@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
@@ -39,6 +39,8 @@ _REASONS = {
     "failed": ("assistant failed", "error"),
 }
 _LANGUAGES = {"pt": "Português", "en": "English", "es": "Español"}
+_BRASILIA = timezone(timedelta(hours=-3))
+"""The clock that the customers of a Brazilian shop read too; no daylight saving since 2019."""
 _STATUS = {
     "queued": "schedule",
     "sent": "done",
@@ -233,15 +235,20 @@ class _Desk:
 
     async def build(self) -> None:
         ui.add_css(_STYLE)
-        with ui.header(elevated=False).classes("items-center px-4 py-2").style("background:#17324d;height:56px"):
+        ui.colors(primary="#1d5fa8")
+        with (
+            ui.header(elevated=False)
+            .classes("items-center no-wrap gap-3 px-4 py-2")
+            .style("background:#17324d;height:56px")
+        ):
             ui.icon("support_agent").classes("text-2xl")
             ui.label("People").classes("text-lg font-medium")
-            self._count = ui.label().classes("text-sm opacity-80")
+            self._count = ui.label().classes("text-sm opacity-80 whitespace-nowrap")
             ui.space()
             self._name = (
                 ui.input(placeholder="Your name")
                 .props(f"dark dense outlined maxlength={_NAME_LIMIT} aria-label='Your name'")
-                .classes("w-40")
+                .classes("w-40 shrink")
                 .on("blur", self._keep_name)
             )
         with ui.element("div").classes("desk") as self._desk:
@@ -371,7 +378,7 @@ class _Desk:
                 ui.label(line.author).classes("who")
             ui.label(line.text or f"[{line.kind}]")
             with ui.element("div").classes("when"):
-                ui.label(line.at.astimezone().strftime("%H:%M"))
+                ui.label(line.at.astimezone(_BRASILIA).strftime("%H:%M"))
                 if line.status is not None:
                     icon = ui.icon(_STATUS.get(line.status, "help")).props(f"aria-label={line.status}")
                     icon.classes(

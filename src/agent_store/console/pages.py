@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from collections.abc import Callable
+from typing import Any
 
-from agent_store.adapters.http.auth import StaffAuth
-from agent_store.adapters.whatsapp.simulator import Simulator
+from fastapi import FastAPI
+from nicegui import ui
+
+from agent_store.console.escalations import Calls, register_escalations_page
+from agent_store.console.simulator import Phone, register_simulator_page
 from agent_store.contracts.brands import Directory
-from agent_store.kernel.runtime import Runtime
 
 
 def mount_pages(
-    app: FastAPI, runtime: Runtime, simulator: Simulator | None, directory: Directory, auth: StaffAuth, secret: str
+    app: FastAPI,
+    calls: Calls,
+    directory: Directory,
+    phone: Phone | None,
+    *,
+    authorize: Callable[[Any], None],
+    storage_secret: str,
 ) -> None:
-    raise NotImplementedError
+    """Put the pages on `app`, after all its own routes. `phone` is None when no simulator runs.
+
+    NiceGUI keeps its pages by process: one store with pages a process.
+    """
+    register_escalations_page(calls, authorize)
+    if phone is not None:
+        register_simulator_page(phone, directory, authorize=authorize)
+    ui.run_with(app, title="Agent Store", storage_secret=storage_secret, show_welcome_message=False, language="pt-BR")

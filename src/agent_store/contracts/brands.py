@@ -22,10 +22,10 @@ class Brand(Shape):
     color: str = "#444444"
     phone_number_ids: tuple[str, ...] = ()
     display_phone: str = ""
-    keywords: dict[Language, tuple[str, ...]] = Field(default_factory=dict)
+    keywords: dict[Language, tuple[str, ...]] = Field(default_factory=dict[Language, tuple[str, ...]])
     prompt: str = ""
     """The brand's prompt (persona); the house prompt comes before it."""
-    greeting: dict[Language, str] = Field(default_factory=dict)
+    greeting: dict[Language, str] = Field(default_factory=dict[Language, str])
     """How the seller introduces itself, a sentence a language."""
 
 

@@ -101,9 +101,7 @@ class Evidence(Shape):
     """Tool name and call id."""
 
 
-class ChatResponse(
-    Event, type="store.chat.response", topic="chat", subject="conversation_id", partition="customer_id"
-):
+class ChatResponse(Event, type="store.chat.response", topic="chat", subject="conversation_id", partition="customer_id"):
     """What the speaker answers. Refused when the token is below the conversation's; an empty reply ends the turn."""
 
     conversation_id: ConversationId
@@ -120,9 +118,7 @@ class ChatResponse(
     brand: str = ""
 
 
-class ChatTurnDue(
-    Event, type="store.chat.turn.due", topic="chat", subject="conversation_id", partition="customer_id"
-):
+class ChatTurnDue(Event, type="store.chat.turn.due", topic="chat", subject="conversation_id", partition="customer_id"):
     """Timer of `conversations`: the burst window of a conversation has passed."""
 
     conversation_id: ConversationId

@@ -126,9 +126,7 @@ class InventoryRefused(
     attempt: int = 1
 
 
-class InventoryCommit(
-    Event, type="store.inventory.commit", topic="order", subject="order_id", partition="customer_id"
-):
+class InventoryCommit(Event, type="store.inventory.commit", topic="order", subject="order_id", partition="customer_id"):
     """Command: the held units are sold. `attempt` names the reservation; without one, the order's newest."""
 
     order_id: OrderId

@@ -23,9 +23,7 @@ TEST_CARDS: dict[str, FailureCode | None] = {
 """The seed's four test codes and how each ends; None succeeds."""
 
 
-class PaymentRequest(
-    Event, type="store.payment.request", topic="order", subject="order_id", partition="customer_id"
-):
+class PaymentRequest(Event, type="store.payment.request", topic="order", subject="order_id", partition="customer_id"):
     """Command: collect this amount. `expires_at` is before the stock reservation's, so that no link outlives it."""
 
     order_id: OrderId
@@ -95,9 +93,7 @@ class PaymentExpiryDue(
     customer_id: CustomerId
 
 
-class PaymentRefund(
-    Event, type="store.payment.refund", topic="order", subject="order_id", partition="customer_id"
-):
+class PaymentRefund(Event, type="store.payment.refund", topic="order", subject="order_id", partition="customer_id"):
     """Command: give the money back. Once an order, whatever the number of commands."""
 
     order_id: OrderId
@@ -146,9 +142,7 @@ class SubmitTestCard(Tool[PaymentView], name="payments.submit_test_card", writes
     code: str = Field(pattern=r"^\d{4}$")
 
 
-class CancelPayment(
-    Event, type="store.payment.cancel", topic="order", subject="order_id", partition="customer_id"
-):
+class CancelPayment(Event, type="store.payment.cancel", topic="order", subject="order_id", partition="customer_id"):
     """Command: the order is gone, let nobody pay for it any more."""
 
     order_id: OrderId

@@ -110,9 +110,7 @@ class WhatsAppMessageSend(
     reply_to: str | None = None
 
 
-class WhatsAppStatus(
-    Event, type="store.whatsapp.status", topic="whatsapp", subject="send_id", partition="customer_id"
-):
+class WhatsAppStatus(Event, type="store.whatsapp.status", topic="whatsapp", subject="send_id", partition="customer_id"):
     """A send got further: forward only (uncertain → sent → delivered → read; failed ends it)."""
 
     send_id: str

@@ -24,8 +24,8 @@ class _Group(click.Group):
             raise click.ClickException(error.message) from error
 
 
-def _settings(**options: object) -> Settings:
-    return load(**options)
+def _settings(**options: Any) -> Settings:
+    return load(None, **options)
 
 
 def _data() -> Path:
@@ -34,7 +34,10 @@ def _data() -> Path:
 
 def _data_option(command: Any) -> Any:
     return click.option(
-        "--data", type=click.Path(file_okay=False, path_type=Path), default=None, help="The store's data folder (./var)."
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=None,
+        help="The store's data folder (./var).",
     )(command)
 
 
@@ -51,11 +54,23 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65535), help=f"Port to listen on (8080; 0 takes a free one). [{variable('port')}]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"Port to listen on (8080; 0 takes a free one). [{variable('port')}]"
+)
 @click.option("--host", help=f"Address to listen on (127.0.0.1). [{variable('host')}]")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=f"Data folder (./var). [{variable('data')}]")
-@click.option("--brain", type=click.Choice(["rules", "ollama", "openai"]), help=f"What the sellers think with. [{variable('brain')}]")
-@click.option("--sample-data/--no-sample-data", default=None, help=f"Sample catalogues at the first start (yes). [{variable('sample_data')}]")
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help=f"Data folder (./var). [{variable('data')}]"
+)
+@click.option(
+    "--brain",
+    type=click.Choice(["rules", "ollama", "openai"]),
+    help=f"What the sellers think with. [{variable('brain')}]",
+)
+@click.option(
+    "--sample-data/--no-sample-data",
+    default=None,
+    help=f"Sample catalogues at the first start (yes). [{variable('sample_data')}]",
+)
 def up(**options: object) -> None:
     """Run the whole store in this process: five sellers, catalogue, orders, payments, a WhatsApp simulator.
 
@@ -77,7 +92,9 @@ def reset(data: Path | None, yes: bool) -> None:
     if not folder.is_dir():
         raise click.ClickException(f"there is no {folder}")
     if not (folder / "store.sqlite3").exists() and any(folder.iterdir()):
-        raise click.ClickException(f"{folder} does not look like a store's data folder (no store.sqlite3): nothing was deleted")
+        raise click.ClickException(
+            f"{folder} does not look like a store's data folder (no store.sqlite3): nothing was deleted"
+        )
     if not yes:
         click.confirm(f"Delete everything in {folder.resolve()}?", abort=True)
     lock = DataLock(folder)
@@ -97,8 +114,12 @@ def reset(data: Path | None, yes: bool) -> None:
 
 @main.command()
 @_data_option
-@click.option("--brand", default="fashion", show_default=True, help="Brand to write to; `shared` for the shared number.")
-@click.option("--as", "customer", default="5511900000001", show_default=True, help="Phone number of the simulated customer.")
+@click.option(
+    "--brand", default="fashion", show_default=True, help="Brand to write to; `shared` for the shared number."
+)
+@click.option(
+    "--as", "customer", default="5511900000001", show_default=True, help="Phone number of the simulated customer."
+)
 def chat(data: Path | None, brand: str, customer: str) -> None:
     """Chat with a seller in this terminal, through the WhatsApp simulator and the real gateway."""
     from agent_store.entrypoints.terminal import chat as run_chat
@@ -180,7 +201,9 @@ def dead_list(data: Path | None) -> None:
         click.echo("No dead letters.")
     for row in rows:
         mark = " (replayed)" if row["replayed_at"] else ""
-        click.echo(f"{row['seq']:>5}  {row['at'][:19]}  {row['consumer']:<18} {row['type']:<34} {row['attempts']}×  {row['reason']}: {row['error']}{mark}")
+        click.echo(
+            f"{row['seq']:>5}  {row['at'][:19]}  {row['consumer']:<18} {row['type']:<34} {row['attempts']}×  {row['reason']}: {row['error']}{mark}"
+        )
 
 
 @dead.command("replay")

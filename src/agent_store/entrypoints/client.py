@@ -16,15 +16,11 @@ class Client:
 
     def __init__(self, data: Path) -> None:
         path = data / "run.json"
-        try:
-            run = json.loads(path.read_text("utf-8"))
-            os.kill(run["pid"], 0)
-        except (FileNotFoundError, ProcessLookupError):
+        run: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        if not run or not _lives(run["pid"]):
             raise click.ClickException(
                 f"no store runs on {data}: start one with `make up` (or `agent-store up --data {data}`)"
-            ) from None
-        except PermissionError:
-            pass
+            )
         self.url: str = run["url"]
         self.token: str = run["token"]
         self._http = httpx.Client(
@@ -47,13 +43,22 @@ class Client:
         return self.request("POST", path, json=body, **options)
 
 
-def _say(answer: httpx.Response) -> str:
+def _lives(pid: int) -> bool:
     try:
-        value = answer.json()
-        lines = [str(value.get("detail") or value)]
-        errors = (value.get("details") or {}).get("errors")
-        if isinstance(errors, list):
-            lines += [f"  {line}" for line in errors]  # type: ignore[misc]  # any JSON
-        return "\n".join(lines)
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's, but there
+    return True
+
+
+def _say(answer: httpx.Response) -> str:
+    """The sentence of a problem document; whatever else came, shortened."""
+    try:
+        value: dict[str, Any] = answer.json()
     except ValueError:
         return f"HTTP {answer.status_code}: {answer.text[:300]}"
+    details: dict[str, Any] = value.get("details") or {}
+    errors: list[Any] = details.get("errors") or []
+    return "\n".join([str(value.get("detail") or value), *(f"  {line}" for line in errors)])

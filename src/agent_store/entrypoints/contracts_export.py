@@ -61,7 +61,9 @@ def _tool_contract(kind: type[Tool[Any]]) -> dict[str, Any]:
         "description": kind.description(),
         "writes": kind.writes,
         "staff_only": kind.staff_only,
-        "idempotency": "Idempotency-Key: the same key and arguments give the first result" if kind.writes else "reads only",
+        "idempotency": "Idempotency-Key: the same key and arguments give the first result"
+        if kind.writes
+        else "reads only",
         "http": {"method": "POST", "path": f"/api/tools/{kind.tool_name}"},
         "arguments": kind.model_json_schema(),
         "result": kind.result_adapter.json_schema(mode="serialization"),

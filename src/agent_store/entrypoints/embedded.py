@@ -157,7 +157,10 @@ class EmbeddedStore:
 
     def _consumers(self) -> list[Consumer]:
         agents = [whatsapp, conversations, assistant, catalog, inventory, pricing, cart, orders, payments, fulfillment]
-        return [*(Consumer(agent) for agent in agents), *(Consumer(seller, brand.id) for brand in self.directory.brands())]
+        return [
+            *(Consumer(agent) for agent in agents),
+            *(Consumer(seller, brand.id) for brand in self.directory.brands()),
+        ]
 
     def _make_brains(self) -> SellerBrains:
         from agent_store.adapters.brains.rules import RulesBrain
@@ -255,7 +258,8 @@ class EmbeddedStore:
         if value.get("products"):
             from agent_store.agents.catalog.files import parse
 
-            listed = {"brand": (value.get("brand") or {}).get("id"), "products": value["products"]}
+            about: dict[str, Any] = value.get("brand") or {}
+            listed: dict[str, Any] = {"brand": about.get("id"), "products": value["products"]}
             products = parse(yaml.safe_dump(listed, allow_unicode=True), "yaml")
         brand = self.directory.add(text)
         self.runtime.add(Consumer(seller, brand.id))

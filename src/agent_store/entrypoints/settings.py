@@ -100,7 +100,9 @@ class Settings:
     host: str = _setting("127.0.0.1", _text, "address to listen on")
     port: int = _setting(8080, _port, "port to listen on; 0 takes a free one")
     data: Path = _setting(Path("var"), Path, "folder for the database and the secrets that the store makes up")
-    brain: BrainName = cast("BrainName", _setting("rules", _brain, "what the sellers think with: rules, ollama, openai"))
+    brain: BrainName = cast(
+        "BrainName", _setting("rules", _brain, "what the sellers think with: rules, ollama, openai")
+    )
     sample_data: bool = _setting(True, _flag, "put in the sample catalogues at the first start")
     public_url: str = _setting("", _url, "how customers reach the store (payment links, pictures)")
     log_level: str = _setting("info", _level, "debug, info, warning or error")
@@ -113,9 +115,13 @@ class Settings:
     whatsapp_graph_url: str = _setting("", _url, "base URL of the Graph API; absent: the built-in simulator")
     whatsapp_api_version: str = _setting("v23.0", _text, "version in the Graph API's paths")
     whatsapp_timeout: timedelta = _setting(timedelta(seconds=10), _seconds, "longest wait for the Graph API")
-    whatsapp_doubt: timedelta = _setting(timedelta(seconds=20), _seconds, "wait for a status before a send is uncertain")
+    whatsapp_doubt: timedelta = _setting(
+        timedelta(seconds=20), _seconds, "wait for a status before a send is uncertain"
+    )
 
-    burst_window: timedelta = _setting(timedelta(milliseconds=700), _seconds, "quiet time that ends a burst of messages")
+    burst_window: timedelta = _setting(
+        timedelta(milliseconds=700), _seconds, "quiet time that ends a burst of messages"
+    )
     burst_max: timedelta = _setting(timedelta(seconds=3), _seconds, "longest burst")
     turn_limit: timedelta = _setting(timedelta(seconds=60), _seconds, "longest turn of a seller")
     turn_steps: int = _setting(8, _whole, "most rounds of brain and tools in a turn")

@@ -65,9 +65,12 @@ async def serve(settings: Settings) -> None:
     listener = bind(settings.host, settings.port)
     settings = with_port(settings, listener.getsockname()[1])
     store = EmbeddedStore(settings)
-    mount_pages(store.app, store.runtime, store.simulator, store.directory, store.auth, store.secrets.page_secret)
+    mount_pages(
+        store.app, store.runtime, store.directory, store.simulator,
+        authorize=store.auth, storage_secret=store.secrets.page_secret,
+    )  # fmt: skip
     config = uvicorn.Config(
-        FrontDoor(store), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5, ws="websockets-sansio"
+        FrontDoor(store), interface="asgi3", log_config=None, access_log=False, timeout_graceful_shutdown=5
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # ours below, also before it serves

@@ -97,7 +97,7 @@ class Runtime:
         self.toolbox.remove(name)
         self.steward.remove(name)
 
-    async def call(self, tool: Tool[R], principal: Principal | None = None, *, key: str | None = None) -> R:
+    async def call(self, tool: Tool[R], principal: Principal | None = None, key: str | None = None) -> R:
         """Call a tool from the edge (an API, a page, the command line)."""
         return await self.toolbox.call(tool, principal or Principal(), key=key)
 

@@ -112,23 +112,21 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
     def who(request: Request) -> Principal:
         return auth.principal(request)
 
-    Staff = Annotated[Principal, Depends(who)]
-
     async def call(tool: Tool[R], principal: Principal, request: Request | None = None) -> R:
         key = request.headers.get("idempotency-key") if request is not None else None
         return await runtime.call(tool, principal, key=key)
 
     @api.get("/carts/{customer_id}")
-    async def cart_of(customer_id: str, staff: Staff) -> cart.CartView:
+    async def cart_of(customer_id: str, staff: Principal = Depends(who)) -> cart.CartView:
         return await call(cart.GetCartOf.model_validate({"customer_id": customer_id}), staff)
 
     @api.get("/orders")
     async def list_orders(
-        staff: Staff,
         state: OrderState | None = None,
         customer_id: str | None = None,
         before: datetime | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        staff: Principal = Depends(who),
     ) -> tuple[OrderView, ...]:
         tool = orders.ListOrders.model_validate(
             {"state": state, "customer_id": customer_id, "before": before, "limit": limit}
@@ -136,37 +134,43 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         return await call(tool, staff)
 
     @api.get("/orders/{number}")
-    async def order(number: str, staff: Staff) -> OrderView:
+    async def order(number: str, staff: Principal = Depends(who)) -> OrderView:
         return await call(orders.GetOrder(number=number), staff)
 
     @api.post("/orders/{number}/pick")
-    async def pick(number: str, staff: Staff, request: Request) -> OrderView:
+    async def pick(number: str, request: Request, staff: Principal = Depends(who)) -> OrderView:
         """The goods are off the shelf and packed."""
         return await call(orders.PickOrder(number=number), staff, request)
 
     @api.post("/orders/{number}/ship")
-    async def ship(number: str, staff: Staff, request: Request, body: ShipBody | None = None) -> OrderView:
+    async def ship(
+        number: str, request: Request, body: ShipBody | None = None, staff: Principal = Depends(who)
+    ) -> OrderView:
         """The parcel is with the carrier; for a pickup, ready at the counter. The customer hears of it once."""
         body = body or ShipBody()
-        return await call(
-            orders.ShipOrder(number=number, carrier=body.carrier, tracking=body.tracking), staff, request
-        )
+        return await call(orders.ShipOrder(number=number, carrier=body.carrier, tracking=body.tracking), staff, request)
 
     @api.post("/orders/{number}/deliver")
-    async def deliver(number: str, staff: Staff, request: Request) -> OrderView:
+    async def deliver(number: str, request: Request, staff: Principal = Depends(who)) -> OrderView:
         return await call(orders.DeliverOrder(number=number), staff, request)
 
     @api.get("/conversations")
     async def conversations(
-        staff: Staff, limit: Annotated[int, Query(ge=1, le=200)] = 50, before: datetime | None = None
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: datetime | None = None,
+        staff: Principal = Depends(who),
     ) -> tuple[ConversationSummary, ...]:
         return await call(chat.ListConversations(limit=limit, before=before), staff)
 
     @api.get("/conversations/{conversation_id}")
     async def conversation(
-        conversation_id: str, staff: Staff, limit: Annotated[int, Query(ge=1, le=500)] = 100
+        conversation_id: str,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        staff: Principal = Depends(who),
     ) -> Transcript:
-        return await call(chat.GetTranscript.model_validate({"conversation_id": conversation_id, "limit": limit}), staff)
+        return await call(
+            chat.GetTranscript.model_validate({"conversation_id": conversation_id, "limit": limit}), staff
+        )
 
     @api.get("/conversations/{conversation_id}/trail")
     async def conversation_trail(conversation_id: str) -> list[dict[str, Any]]:
@@ -177,20 +181,22 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         return [node.to_json() for node in nodes]
 
     @api.get("/escalations")
-    async def escalations(staff: Staff, state: str = "open") -> tuple[EscalationView, ...]:
+    async def escalations(state: str = "open", staff: Principal = Depends(who)) -> tuple[EscalationView, ...]:
         return await call(people.ListEscalations.model_validate({"state": state}), staff)
 
     @api.post("/escalations/{escalation_id}/claim")
-    async def claim(escalation_id: str, staff: Staff, request: Request) -> EscalationView:
+    async def claim(escalation_id: str, request: Request, staff: Principal = Depends(who)) -> EscalationView:
         return await call(people.ClaimEscalation(escalation_id=escalation_id), staff, request)
 
     @api.post("/escalations/{escalation_id}/reply")
-    async def reply(escalation_id: str, body: ReplyBody, staff: Staff, request: Request) -> EscalationView:
+    async def reply(
+        escalation_id: str, body: ReplyBody, request: Request, staff: Principal = Depends(who)
+    ) -> EscalationView:
         return await call(people.ReplyAsPerson(escalation_id=escalation_id, text=body.text), staff, request)
 
     @api.post("/escalations/{escalation_id}/hand-back")
     async def hand_back(
-        escalation_id: str, staff: Staff, request: Request, body: HandBackBody | None = None
+        escalation_id: str, request: Request, body: HandBackBody | None = None, staff: Principal = Depends(who)
     ) -> EscalationView:
         outcome = body.outcome if body else ""
         return await call(people.HandBack(escalation_id=escalation_id, outcome=outcome), staff, request)
@@ -213,8 +219,8 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
     async def tool_call(
         name: str,
         request: Request,
-        staff: Staff,
         arguments: Annotated[dict[str, Any], Body()],
+        staff: Principal = Depends(who),
     ) -> Any:
         """Call any tool as staff. `X-Customer-Id` names the customer on whose behalf; `Idempotency-Key` makes a
         writing call safe to repeat."""
@@ -278,7 +284,9 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         )  # fmt: skip
 
     @api.post("/catalog/import")
-    async def import_catalog(request: Request, form: Annotated[str, Query(pattern="^(csv|json|yaml)$")]) -> catalog.ImportReport:
+    async def import_catalog(
+        request: Request, form: Annotated[str, Query(pattern="^(csv|json|yaml)$")]
+    ) -> catalog.ImportReport:
         """Products from a CSV, JSON or YAML file: all of them, or none and a list of errors by row."""
         return await admin.import_catalog((await request.body()).decode("utf-8", "strict"), form)
 

@@ -16,14 +16,21 @@ class PrometheusMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._received = Counter(
-            "agent_store_events_received", "Events that reached a consumer", ["consumer", "type"], registry=self.registry
+            "agent_store_events_received",
+            "Events that reached a consumer",
+            ["consumer", "type"],
+            registry=self.registry,
         )
         self._handled = Histogram(
             "agent_store_handling_seconds", "Handlings of events by outcome", ["consumer", "type", "outcome"],
             buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self._tools = Histogram(
-            "agent_store_tool_seconds", "Tool calls by outcome", ["tool", "outcome"], buckets=_BUCKETS, registry=self.registry
+            "agent_store_tool_seconds",
+            "Tool calls by outcome",
+            ["tool", "outcome"],
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
         self._counters: dict[str, Counter] = {}
 

@@ -57,7 +57,7 @@ _FIRST_PEOPLE = (
     ("Ana Souza", "5511900000001"),
     ("Lucas Martins", "5521900000002"),
     ("Emily Clark", "14155550103"),
-    ("Nina (sem número)", None),
+    ("Nina Rocha", None),
 )
 
 _SCHEMA = """
@@ -442,11 +442,22 @@ class Simulator:
         self._touch()
 
     def _become(self, wamid: str, status: str, error: str | None = None) -> None:
-        row = self._db.execute("SELECT status FROM bubbles WHERE wamid = ?", (wamid,)).fetchone()
+        row = self._db.execute("SELECT * FROM bubbles WHERE wamid = ?", (wamid,)).fetchone()
+        if row is None:
+            return
         to = cast(BubbleStatus, status)
-        if row is not None and _RANK[to] > _RANK[row["status"]]:
+        if row["mine"] and to == "delivered" and self._was_answered(row):
+            to = "read"  # the answer was faster than the webhook's 200
+        if _RANK[to] > _RANK[row["status"]]:
             self._db.execute("UPDATE bubbles SET status = ?, error = ? WHERE wamid = ?", (to, error, wamid))
             self._touch()
+
+    def _was_answered(self, row: sqlite3.Row) -> bool:
+        later = self._db.execute(
+            "SELECT 1 FROM bubbles WHERE person_id = ? AND phone_number_id = ? AND seq > ? AND mine = 0 LIMIT 1",
+            (row["person_id"], row["phone_number_id"], row["seq"]),
+        )
+        return later.fetchone() is not None
 
     # --- delivering ------------------------------------------------------------------------------------------------
 

@@ -14,11 +14,14 @@ from agent_store.agents.catalog.synonyms import Phrase
 from agent_store.agents.catalog.vocabulary import Vocabulary, Words
 from agent_store.agents.catalog.words import question, size_key, stem, stems
 
-RANKED = 400
+RANKED = 300
 """Products that are ranked at most. A search that fits more takes the newest; `total` counts no further either."""
 
 BROAD = 3000
 """Products that an any-of search may touch: of its words the rarest are taken, until there would be more."""
+
+ALTERNATIVES = 8
+"""Phrases looked for in place of one word at most: each costs time in every product that is ranked."""
 
 Field = Literal["", "category", "maker", "color", "size"]
 
@@ -91,8 +94,16 @@ class Match:
     def empty(self) -> bool:
         return not self.every and not self.some
 
+    @property
+    def at_most(self) -> int:
+        """No more products than this can fit."""
+        bounds = [group.products for group in self.every]
+        if self.some:
+            bounds.append(sum(group.products for group in self.some))
+        return min(bounds, default=0)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Candidate:
     """A product that fits. `score`: higher fits better; `colors` and `sizes` are what is in stock."""
 
@@ -219,6 +230,7 @@ def _group(key: Phrase, words: Words, heads: set[str]) -> Group | None:
     any_of = tuple(phrase for phrase in (key, *synonyms.table().get(key, ())) if words.has(phrase))
     if not any_of:
         return None
+    any_of = any_of[:ALTERNATIVES]
     return Group(
         any_of=any_of,
         kind="color" if key in synonyms.colors() else "word",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from agent_store.agents.catalog import model
 from agent_store.agents.catalog.repository import Catalog, Projections
@@ -46,7 +47,7 @@ ASKED_AT_ONCE = 500
 FACETS = 20
 """Values of a facet at most, the most frequent ones."""
 
-_COLOR_BOOST, _HEAD_BOOST = 1.3, 3.0
+_COLOR_BOOST, _HEAD_BOOST = 1.3, 2.0
 _CHEAP_ENOUGH_TO_COUNT = 0.35
 """Sorted by price, a product counts from this share of the best score on: the cheapest phone is no phone case."""
 
@@ -128,9 +129,14 @@ async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: S
     if not call.relax:
         found = () if meant.unknown else await index.find(strict, filters)
         return _Plan(found, filters)
-    # A way to ask that finds nothing without filters finds nothing with them either.
-    alive = [step for step in steps if await index.count(step, filters.brand)]
-    for gone in relaxations(filters):
+    alive: list[Match] = []
+    for step in steps:
+        if found := await index.find(step, filters):
+            return _Plan(found, filters, () if step is strict and not meant.unknown else ("text",))
+        # A way to ask that finds nothing without filters finds nothing with fewer of them either.
+        if await index.count(step, filters.brand):
+            alive.append(step)
+    for gone in relaxations(filters)[1:]:
         asked = filters.without(gone)
         for step in alive:
             if found := await index.find(step, asked):
@@ -143,16 +149,14 @@ def _ranked(
     found: Sequence[Candidate], groups: Sequence[Group], colors: Sequence[Phrase], call: SearchProducts
 ) -> list[Candidate]:
     """Adjust the index's scores: what is the kind of product that was asked for, and has the colour in stock, is better."""
-    heads = {phrase for group in groups if group.head for phrase in group.any_of}
-    asked = [set(phrase) for phrase in colors]
-    scored: list[Candidate] = []
-    for candidate in found:
-        score = candidate.score
-        if asked and any(color <= set(stems(shown)) for shown in candidate.colors for color in asked):
-            score *= _COLOR_BOOST
-        if heads and any(set(phrase) <= set(stems(candidate.category)) for phrase in heads):
-            score *= _HEAD_BOOST
-        scored.append(candidate if score == candidate.score else replace(candidate, score=score))
+    heads = [frozenset(phrase) for group in groups if group.head for phrase in group.any_of]
+    asked = [frozenset(phrase) for phrase in colors]
+    scored = list(found)
+    for candidate in scored:
+        if asked and any(color <= _stem_set(shown) for shown in candidate.colors for color in asked):
+            candidate.score *= _COLOR_BOOST
+        if heads and any(phrase <= _stem_set(candidate.category) for phrase in heads):
+            candidate.score *= _HEAD_BOOST
     if call.sort == "relevance":
         scored.sort(key=lambda candidate: (-candidate.score, -candidate.number))
         return scored
@@ -161,6 +165,12 @@ def _ranked(
         scored = [candidate for candidate in scored if candidate.score >= enough]
     scored.sort(key=lambda candidate: candidate.price_minor or 0, reverse=call.sort == "-price")
     return scored
+
+
+@lru_cache(maxsize=4096)
+def _stem_set(text: str) -> frozenset[str]:
+    """Colours and categories are few: their stems are worked out once."""
+    return frozenset(stems(text))
 
 
 async def _by_code(ctx: Context, call: SearchProducts) -> SearchResult | None:

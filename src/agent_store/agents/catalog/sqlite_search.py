@@ -13,7 +13,7 @@ from sqlalchemy import TextClause, bindparam, select, text
 from agent_store.agents.catalog import tables as t
 from agent_store.agents.catalog.search import RANKED, Candidate, Document, Filters, Group, Match
 from agent_store.agents.catalog.vocabulary import Vocabulary
-from agent_store.kernel.context import Repository, Row
+from agent_store.kernel.context import Repository, Row, Session
 
 SCANNED = 4000
 """Products whose filters are looked at in one search at most: of what fits the words, the newest."""
@@ -44,6 +44,10 @@ _EVERYTHING = (0, (1 << 63) - 1)
 
 class SqliteSearch(Repository):
     """See `search.SearchIndex`."""
+
+    def __init__(self, db: Session) -> None:
+        super().__init__(db)
+        self._ranges: dict[str, tuple[int, int]] = {}
 
     async def vocabulary(self) -> Vocabulary:
         row = await self.db.first(_STATE)
@@ -85,11 +89,10 @@ class SqliteSearch(Repository):
             statement = _browse(tuple(sorted(params)), along_price, filters.in_stock)
         else:
             params["match"] = _expression(asked)
-            edge = await self.db.first(
-                _EDGE, {"match": params["match"], "low": bounds[0], "high": bounds[1], "skip": SCANNED}
-            )
-            if edge is not None:
-                params["low"] = edge["number"] + 1
+            if match.empty or match.at_most > SCANNED:
+                skip = {"match": params["match"], "low": bounds[0], "high": bounds[1], "skip": SCANNED}
+                if (edge := await self.db.first(_EDGE, skip)) is not None:
+                    params["low"] = edge["number"] + 1
             statement = _ranked(tuple(sorted(params)), filters.in_stock, not match.empty)
         found = [_candidate(row) for row in await self.db.all(statement, {**params, "limit": RANKED})]
         if by_price:
@@ -114,11 +117,14 @@ class SqliteSearch(Repository):
         """The range of a brand's numbers; None for one without products."""
         if brand is None:
             return _EVERYTHING
-        row = await self.db.first(_BRAND, {"p_brand": brand})
-        if row is None:
-            return None
-        low = row["number"] << t.BRAND_SHIFT
-        return low, low + (1 << t.BRAND_SHIFT) - 1
+        known = self._ranges.get(brand)
+        if known is None:
+            row = await self.db.first(_BRAND, {"p_brand": brand})
+            if row is None:
+                return None
+            low = row["number"] << t.BRAND_SHIFT
+            known = self._ranges[brand] = (low, low + (1 << t.BRAND_SHIFT) - 1)
+        return known
 
 
 def _as_groups(filters: Filters) -> list[Group]:

@@ -59,6 +59,7 @@ class Conversation:
 
     `seq` counts messages of both directions, `given` is the last one that a turn may have taken, `pending` how many of the
     customer's messages wait. `asked` is the `seq` at which "which shop?" was asked, 0 when no answer is due.
+    `answered` is the token of the turn that the bot answered last.
     `heard_at` is when the customer wrote last, `last_at` when anybody did. `sentiment` is in hundredths. `burst_since` is set while a burst is open.
     """
 
@@ -83,7 +84,7 @@ class Conversation:
     turn_open: bool = False
     turn_from: int = 0
     tries: int = 0
-    misses: int = 0
+    answered: int = 0
     seq: int = 0
     given: int = 0
     pending: int = 0
@@ -124,6 +125,10 @@ class Conversation:
 
     # --- the lease
 
+    def may_escalate(self, token: int) -> bool:
+        """Does this token belong to the turn in flight, or to the one answered last (the next may have begun since)?"""
+        return self.speaker == "bot" and token in (self.lease_token, self.answered)
+
     def _take(self, lines: list[Line]) -> None:
         self.close_burst()
         self.turn += 1
@@ -151,10 +156,11 @@ class Conversation:
         self._take(lines)
 
     def end_turn(self) -> None:
-        """The bot has answered."""
+        """The bot has answered (or is not to answer any more)."""
         self.turn_open = False
         self.lease_until = None
         self.tries = 0
+        self.answered = self.lease_token
 
     def reopen(self, released: int) -> None:
         """The turn's lease ran out: the messages that it was given wait again."""
@@ -171,7 +177,7 @@ class Conversation:
         self.close_burst()
         self.speaker = "waiting"
         self.lease_token += 1
-        self.asked = self.misses = 0
+        self.asked = self.answered = 0
         return True
 
     def hand_to(self, person: str) -> int:
@@ -180,7 +186,7 @@ class Conversation:
         self.close_burst()
         self.speaker, self.person = "person", person
         self.lease_token += 1
-        self.asked = self.misses = 0
+        self.asked = self.answered = 0
         return self.lease_token
 
     def back_to_bot(self) -> bool:
@@ -189,7 +195,7 @@ class Conversation:
             return False
         self.speaker, self.person = "bot", None
         self.lease_token += 1
-        self.misses = self.tries = 0
+        self.answered = self.tries = 0
         self.sentiment = 60
         return True
 

@@ -14,6 +14,7 @@ from agent_store.agents.conversations.repository import Conversations, Notices
 from agent_store.agents.conversations.settings import ConversationsSettings
 from agent_store.agents.conversations.speech import decide, deliver, dump
 from agent_store.agents.conversations.texts import clock, day, say
+from agent_store.agents.conversations.wishes import PERSON_PAYLOAD
 from agent_store.contracts.chat import ButtonsBlock, ReplyBlock, ReplyChoice, TextBlock
 from agent_store.contracts.common import Language
 from agent_store.contracts.orders import (
@@ -247,12 +248,18 @@ async def link(ctx: Context, event: PaymentLinkCreated) -> None:
     )
 
 
-_BUTTONS = ("try_again", "try_other_card", "reserve_in_store", "talk_to_person")
+_BUTTONS = {
+    "try_again": "pay_link",
+    "try_other_card": "pay_link",
+    "reserve_in_store": "pickup_info",
+    "talk_to_person": PERSON_PAYLOAD,
+}
+"""Ways out that a tap can take, and the payload that the seller (or this agent, for a person) knows."""
 _HINTS = (*_BUTTONS, "check_limit", "check_expiry")
 
 
 def failed_block(event: PaymentFailed, language: Language) -> ReplyBlock:
-    """Why it failed, each way out as a sentence, and those that a tap can take as buttons (payload `payment:<way>`)."""
+    """Why it failed, each way out as a sentence, and those that a tap can take as buttons."""
     lines = [say(f"failed_{event.failure}", language, number=event.order_number)]
     hints: list[str] = []
     for way in event.suggestions:
@@ -266,13 +273,14 @@ def failed_block(event: PaymentFailed, language: Language) -> ReplyBlock:
             hints.append(say(f"hint_{way}", language))
     if hints:
         lines += ["", *(f"• {hint}" for hint in hints)]
-    buttons = [way for way in event.suggestions if way in _BUTTONS][:3]
+    buttons: dict[str, str] = {}
+    for way in event.suggestions:
+        if way in _BUTTONS:
+            buttons.setdefault(_BUTTONS[way], say(f"way_{way}", language))
     if not buttons:
         return TextBlock(text="\n".join(lines))
-    return ButtonsBlock(
-        text="\n".join(lines),
-        choices=tuple(ReplyChoice(id=f"payment:{way}", title=say(f"way_{way}", language)) for way in buttons),
-    )
+    choices = [ReplyChoice(id=payload, title=title) for payload, title in buttons.items()]
+    return ButtonsBlock(text="\n".join(lines), choices=tuple(choices[:3]))
 
 
 async def failed(ctx: Context, event: PaymentFailed) -> None:

@@ -57,8 +57,6 @@ from agent_store.kernel.privacy import redact_cards
 
 _SENTIMENT_STEP = 20
 """Hundredths by which the mood must change to be told."""
-_MISSES = 2
-"""Turns in a row that the bot did not understand, and a person is called."""
 _SUMMARY = 300
 _LONG_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -444,10 +442,7 @@ async def respond(event: ChatResponse, ctx: Context) -> None:
     conversation.end_turn()
     await deliver(ctx, conversation, contents, role="seller", author=event.author_name)
     await flush_held(ctx, conversation)
-    conversation.misses = 0 if event.understood else conversation.misses + 1
-    if conversation.misses >= _MISSES:
-        await _escalate(ctx, conversation, await _customer(ctx, conversation), None, "not_understood")
-    elif conversation.pending:
+    if conversation.pending:
         await _begin_turn(ctx, conversation, await _customer(ctx, conversation), None)
     await ctx.get(Conversations).save(conversation)
 
@@ -517,7 +512,7 @@ async def escalated(event: SalesEscalate, ctx: Context) -> None:
     conversation = await _must(ctx, event.conversation_id)
     if conversation.speaker != "bot":
         return
-    if event.lease_token < conversation.lease_token:
+    if not conversation.may_escalate(event.lease_token):
         await decide(
             ctx,
             conversation,
@@ -526,6 +521,7 @@ async def escalated(event: SalesEscalate, ctx: Context) -> None:
             current=conversation.lease_token,
             why="stale token",
         )
+        _tell_bot_speaks(ctx, conversation, "the turn that wanted a person was over")
         return
     lines = await _waiting(ctx, conversation, None)
     conversation.wait()
@@ -582,20 +578,25 @@ async def handed_off(event: SalesHandoff, ctx: Context) -> None:
     await ctx.get(Conversations).save(conversation)
 
 
+def _tell_bot_speaks(ctx: Context, conversation: Conversation, note: str) -> None:
+    """So that nobody waits in the queue for a conversation that the bot has."""
+    ctx.emit(
+        SalesHandoff(
+            conversation_id=conversation.id,
+            customer_id=conversation.customer_id,
+            to="bot",
+            lease_token=conversation.lease_token,
+            note=note,
+        ),
+        brand=conversation.brand,
+    )
+
+
 async def _back_to_bot(ctx: Context, conversation: Conversation, *, why: str) -> None:
     conversation.back_to_bot()
     await decide(ctx, conversation, "bot.speaks", token=conversation.lease_token, why=why)
     if why == "customer":
-        ctx.emit(
-            SalesHandoff(
-                conversation_id=conversation.id,
-                customer_id=conversation.customer_id,
-                to="bot",
-                lease_token=conversation.lease_token,
-                note="the customer went on with the assistant",
-            ),
-            brand=conversation.brand,
-        )
+        _tell_bot_speaks(ctx, conversation, "the customer went on with the assistant")
     brand = None
     if conversation.brand is not None:
         brand = ctx.use(Directory).brand(conversation.brand)  # pyright: ignore[reportAbstractUsage]

@@ -6,7 +6,7 @@ import re
 
 from agent_store.agents.conversations.words import one_typo, tokens
 
-PERSON_PAYLOADS = frozenset({"person", "payment:talk_to_person"})
+PERSON_PAYLOAD = "person"
 BOT_PAYLOAD = "bot"
 
 _VOCABULARY = frozenset(
@@ -23,6 +23,9 @@ _CORRECTABLE = frozenset(
         "human", "person", "someone", "somebody", "representative", "conversar", "falar", "hablar",
     }
 )  # fmt: skip
+_BY_LETTER: dict[str, list[str]] = {}
+for _word in sorted(_CORRECTABLE):
+    _BY_LETTER.setdefault(_word[0], []).append(_word)
 
 _WHO_PT = (
     r"(pessoas?|human[oa]s?|ser humano|atendentes?|alguem|vendedora?|gerente|responsavel|gente de verdade|"
@@ -33,6 +36,7 @@ _WHO_EN = (
     r"advisor|assistant manager|supervisor|staff|employee)"
 )
 _WHO_ES = r"(personas?|human[oa]s?|ser humano|agentes?|asesora?|alguien|encargad[oa]|gerente|vendedora?|operadora?)"
+_WHO = re.compile(rf"\b({_WHO_PT}|{_WHO_EN}|{_WHO_ES}|atendimento|atencion|live|real)\b")
 _BETWEEN = r"( (com|a|o|um|uma|algum|alguma|outra|outro|essa|real|de|verdade|por|favor|so|vc|a|ai|mesmo))*"
 
 _ASKS = tuple(
@@ -79,7 +83,7 @@ def _plain(text: str) -> str:
     words: list[str] = []
     for word in tokens(text.replace("'", "").replace("’", "")):
         if len(word) >= 4 and word not in _VOCABULARY:
-            word = next((meant for meant in sorted(_CORRECTABLE) if one_typo(word, meant)), word)
+            word = next((meant for meant in _BY_LETTER.get(word[0], ()) if one_typo(word, meant)), word)
         words.append(word)
     return " ".join(words)
 
@@ -87,10 +91,13 @@ def _plain(text: str) -> str:
 def wants_person(text: str, payload: str | None = None) -> bool:
     """ "Quero falar com um atendente", "talk to a human", "un agente, por favor": with a typo too, not when denied."""
     if payload is not None:
-        return payload in PERSON_PAYLOADS
+        return payload == PERSON_PAYLOAD
     if len(text) > 600:
         return False
-    if _ALONE.fullmatch(_plain(text)):
+    whole = _plain(text)
+    if not _WHO.search(whole):
+        return False  # nearly every message: nobody is named that one could talk to
+    if _ALONE.fullmatch(whole):
         return True
     # By clauses, so that "não, quero falar com alguém" is no denial.
     return any(

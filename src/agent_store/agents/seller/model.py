@@ -13,7 +13,7 @@ from agent_store.agents.seller.settings import SellerSettings
 from agent_store.contracts.cart import CartView
 from agent_store.contracts.catalog import Hit, ProductView, SearchResult
 from agent_store.contracts.common import Shape
-from agent_store.contracts.fulfillment import DeliveryQuote, PickupOption
+from agent_store.contracts.fulfillment import DeliveryQuote, PickupOption, QuoteDelivery
 from agent_store.contracts.inventory import Availability
 from agent_store.contracts.orders import OrderView
 from agent_store.contracts.payments import PaymentView
@@ -185,12 +185,16 @@ def _sums(findings: Sequence[Finding], newest: Mapping[str, Known]) -> Iterator[
     subtotal, version = newest.get("cart:subtotal"), newest.get("cart:version")
     if subtotal is None or version is None:
         return
-    changed = -1
+    # Where the cart came to be as it is now: what was quoted before that was another cart.
+    since, differed = -1, False
     for position, finding in enumerate(findings):
-        if any(fact.ref == "cart:version" and fact.value != version.fact.value for fact in finding.facts):
-            changed = position
+        for fact in finding.facts:
+            if fact.ref == "cart:version" and fact.value != version.fact.value:
+                differed = True
+            elif fact.ref == "cart:version" and differed:
+                since, differed = position, False
     for position, finding in enumerate(findings):
-        if position < changed:
+        if position < since:
             continue
         for fact in finding.facts:
             if fact.kind != "price" or not fact.ref.startswith("quote:") or newest[fact.ref].fact != fact:
@@ -265,7 +269,7 @@ class _Reader:
                     self.add("price", f"line:{line.sku}", line.total.minor, self._settings.price_ttl)
                 self.add("price", "lines:subtotal", result.subtotal.minor, self._settings.price_ttl)
             case DeliveryQuote():
-                self._quote(result)
+                self._quote(result, of_cart=isinstance(tool, QuoteDelivery) and not tool.lines)
             case OrderView():
                 self._order(result)
             case PaymentView():
@@ -334,10 +338,10 @@ class _Reader:
                 self.add("day", f"{ref}:{name}", day.isoformat(), ttl)
                 self.add("days", f"{ref}:{name}:in", (day - today).days, ttl)
 
-    def _quote(self, quote: DeliveryQuote) -> None:
+    def _quote(self, quote: DeliveryQuote, *, of_cart: bool) -> None:
         ttl = self._settings.delivery_ttl
         for option in quote.options:
-            ref = f"quote:{quote.cep}:{option.service}"
+            ref = f"{'quote' if of_cart else 'single'}:{quote.cep}:{option.service}"
             self.add("price", ref, option.price.minor, ttl)
             self.add("days", f"{ref}:min", option.days_min, ttl)
             self.add("days", f"{ref}:max", option.days_max, ttl)

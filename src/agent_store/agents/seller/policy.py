@@ -321,7 +321,11 @@ _OWN: tuple[ToolSpec, ...] = (
         parameters={
             "type": "object",
             "properties": {
-                "reason": {"type": "string", "enum": ["asked", "sentiment", "complex", "value", "policy"]},
+                "reason": {
+                    "type": "string",
+                    "enum": ["asked", "sentiment", "complex", "value", "policy"],
+                    "description": "why: the customer asked, is upset, or it is too complex, about terms, about a rule",
+                },
                 "note": {"type": "string", "description": "one sentence for the person"},
             },
             "required": ["reason"],

@@ -86,8 +86,8 @@ class Phone(Protocol):
 
     def add_person(self, name: str, *, with_phone: bool = True) -> Person: ...
 
-    def bubbles(self, person_id: str, phone_number_id: str, *, limit: int = 100) -> Sequence[Bubble]:
-        """The newest `limit` messages of a chat, oldest first."""
+    def bubbles(self, person_id: str, phone_number_id: str, *, limit: int = 100, after: int = 0) -> Sequence[Bubble]:
+        """The newest `limit` messages of a chat with a `seq` above `after`, oldest first."""
         ...
 
     def latest(self, person_id: str) -> dict[str, Bubble]:

@@ -83,9 +83,7 @@ def _candidates(turn: Turn, product: ProductView, item: Shown, act: Act) -> list
         exact = [variant for variant in product.variants if variant.sku == item.sku]
         if exact:
             return exact
-    if not act.attributes:
-        return goods.as_searched(turn, product.id, stock)
-    return [variant for variant in stock if goods.fits(variant, act, {})]
+    return goods.as_searched(turn, product.id, stock, act)
 
 
 async def _by_color(turn: Turn, act: Act) -> None:
@@ -208,18 +206,26 @@ async def _refused(turn: Turn, sku: str, quantity: int, failed: Failed) -> None:
     if failed.code in ("budget", "unavailable"):
         turn.say("trouble")
         return
-    products, similar = await turn.together(GetProducts(ids=(sku,)), Recommend(product_id=sku, kind="similar"))
+    products, similar, cart = await turn.together(
+        GetProducts(ids=(sku,)), Recommend(product_id=sku, kind="similar"), GetCart()
+    )
+    have = 0 if isinstance(cart, Failed) else sum(line.quantity for line in cart.lines if line.sku == sku)
     product = products[0] if not isinstance(products, Failed) and products else None
     variant = next((v for v in product.variants if v.sku == sku), None) if product else None
     if product is None or variant is None:
         turn.say("gone")
     elif variant.available > 0:
-        key = "too_few_last" if variant.available <= goods.LAST_UNITS else "too_few"
-        turn.say(key, title=goods.label(product, variant), count=variant.available)
-        if variant.available < quantity and variant.available <= goods.LAST_UNITS:
-            offer = Pending("offer", yes=f"add:{sku}", product=product.id, quantity=variant.available)
-            turn.memory.pending = offer
-            turn.choose(turn.t("take_the_rest"), [(f"add:{sku}", turn.t("b_add"))])
+        title = goods.label(product, variant)
+        left = variant.available - have
+        if left <= 0:
+            turn.say("have_all", title=title)
+        elif variant.available > goods.LAST_UNITS:
+            turn.say("too_few", title=title)
+        else:
+            turn.say("too_few_one" if variant.available == 1 else "too_few_last", title=title, count=variant.available)
+            if left < quantity:
+                turn.memory.pending = Pending("offer", yes=f"add:{sku}", product=product.id, quantity=left)
+                turn.choose(turn.t("take_the_rest"), [(f"add:{sku}", turn.t("b_add"))])
     else:
         turn.say("sold_out", name=goods.label(product, variant))
         siblings = [v for v in goods.in_stock(product.variants) if v.sku != sku]

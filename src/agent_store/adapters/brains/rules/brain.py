@@ -19,16 +19,15 @@ class RulesBrain:
     wants_history = False
 
     async def think(self, request: BrainRequest) -> BrainAnswer:
+        refused = mending.refused(request.steps, NAME)
+        if refused is not None:
+            return mending.mend(refused, request.steps, voice(request).say("ask_need"))
         turn = Turn(request, voice(request))
         calls = replay(converse(turn), request, NAME)
         if calls:
             return BrainAnswer(tool_calls=calls, brain=NAME)
-        blocks = tuple(turn.blocks)
-        refused = mending.refusals(request.steps)
-        if refused and blocks:
-            blocks = mending.mend(blocks, request.steps, refused, turn.t("ask_need"))
         return BrainAnswer(
-            blocks=blocks,
+            blocks=tuple(turn.blocks),
             understood=turn.understood,
             escalate=turn.escalate,
             memory=turn.memory.dump(),

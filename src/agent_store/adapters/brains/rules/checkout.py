@@ -9,7 +9,7 @@ from agent_store.adapters.brains.rules import basket, delivery, details, goods
 from agent_store.adapters.brains.rules.memory import CheckoutMemory, Pending
 from agent_store.adapters.brains.rules.turn import Failed, Turn
 from agent_store.adapters.brains.rules.understanding import Act
-from agent_store.contracts.cart import CartView, GetCart
+from agent_store.contracts.cart import CartView, GetCart, RemoveFromCart
 from agent_store.contracts.catalog import Recommend
 from agent_store.contracts.chat import GetProfile, Profile, Remember
 from agent_store.contracts.common import Address
@@ -51,6 +51,18 @@ async def deliver(turn: Turn, act: Act) -> None:
     turn.memory.checkout.active = True
     turn.memory.checkout.method = "delivery"
     await proceed(turn)
+
+
+async def near(turn: Turn, act: Act) -> None:
+    """ "A mais perto": of where? The stores come nearest first once the CEP is known."""
+    turn.memory.checkout.active = True
+    if act.cep:
+        turn.memory.cep = act.cep
+    if turn.memory.cep or turn.memory.checkout.cep:
+        await proceed(turn)
+        return
+    turn.memory.pending = Pending("location")
+    turn.say("ask_cep_store")
 
 
 async def pick_up(turn: Turn, act: Act) -> None:
@@ -127,7 +139,7 @@ async def proceed(
     if not cart.lines:
         await _nothing_to_order(turn)
         return
-    if await _sold_out(turn, cart):
+    if await _sold_out(turn, cart) or _too_few(turn, cart):
         return
     name = (found.name if found else None) or asked.name
     method = state.method or asked.delivery
@@ -178,17 +190,52 @@ async def _sold_out(turn: Turn, cart: CartView) -> bool:
     titles = {line.sku: line.title for line in cart.lines}
     names = "; ".join(titles.get(warning.sku, warning.sku) for warning in missing[:5])
     turn.say("line_gone", names=names)
-    alternatives = [item for warning in missing for item in warning.alternatives][:4]
-    if not alternatives:
-        hits = await turn.ask(Recommend(product_id=missing[0].sku, kind="similar"))
-        alternatives = [] if isinstance(hits, Failed) else [hit.product.id for hit in hits]
-        if not isinstance(hits, Failed):
-            turn.memory.shown = [goods.shown(hit.product) for hit in hits]
-    turn.products(alternatives, turn.t("instead") if alternatives else "")
+    hits = await turn.ask(Recommend(product_id=missing[0].sku, kind="similar"))
+    if not isinstance(hits, Failed) and hits:
+        turn.memory.shown = goods.show_hits(turn, hits, filtered=False, text=turn.t("instead"))
+        turn.memory.focus = None
     rows = [(f"remove:{warning.sku}", titles.get(warning.sku, warning.sku)) for warning in missing[:3]]
     turn.memory.pending = Pending("remove", yes=rows[0][0], choices=tuple(rows))
     turn.choose(turn.t("remove_gone"), rows)
     return True
+
+
+def _too_few(turn: Turn, cart: CartView) -> bool:
+    """More units in the cart than there are: the customer decides whether to take those."""
+    for warning in cart.warnings:
+        line = next((one for one in cart.lines if one.sku == warning.sku), None)
+        if line is None or warning.available is None or not 0 < warning.available < line.quantity:
+            continue
+        key = (
+            "too_few"
+            if warning.available > goods.LAST_UNITS
+            else "too_few_one"
+            if warning.available == 1
+            else "too_few_last"
+        )
+        turn.say(key, title=line.title, count=warning.available)
+        rows = [(f"fewer:{line.sku}", turn.t("b_fewer")), (f"remove:{line.sku}", turn.t("b_take_out"))]
+        turn.memory.pending = Pending("remove", yes=rows[0][0], choices=tuple(rows))
+        turn.choose(turn.t("take_the_rest"), rows)
+        return True
+    return False
+
+
+async def fewer(turn: Turn, act: Act) -> None:
+    """Bring a line of the cart down to what there is, and go on."""
+    cart = await turn.ask(GetCart())
+    if isinstance(cart, Failed):
+        turn.say("trouble")
+        return
+    line = next((one for one in cart.lines if one.sku == act.key), None)
+    left = next((one.available for one in cart.warnings if one.sku == act.key), None)
+    if line is not None and left is not None and 0 < left < line.quantity:
+        removed = await turn.ask(RemoveFromCart(sku=line.sku, quantity=min(line.quantity - left, basket.MOST)))
+        if isinstance(removed, Failed):
+            turn.say("trouble")
+            return
+    turn.memory.checkout.active = True
+    await proceed(turn)
 
 
 async def _remember(
@@ -252,7 +299,8 @@ async def _delivery(turn: Turn, cart: CartView, name: str, address: Address) -> 
             _no_carrier(turn, Failed("not-found"), address.cep)
             return
         rows = [
-            (f"ship:{one.service}", one.name, f"{one.price} · {delivery.days(turn, one)}") for one in quote.options[:10]
+            (f"ship:{one.service}", one.name, f"{delivery.cost(turn, one.price)} · {delivery.days(turn, one)}")
+            for one in quote.options[:10]
         ]
         turn.memory.pending = Pending("service", choices=tuple((row[0], row[1]) for row in rows))
         turn.text(
@@ -282,7 +330,8 @@ def _no_carrier(turn: Turn, failed: Failed, cep: str) -> None:
 
 async def _pickup(turn: Turn, cart: CartView, name: str | None, profile: Profile) -> None:
     state = turn.memory.checkout
-    options = await turn.ask(ListPickup())
+    near = state.cep or turn.memory.cep or (profile.address.cep if profile.address else None)
+    options = await turn.ask(ListPickup(near_cep=near))
     if isinstance(options, Failed):
         turn.say("trouble")
         return
@@ -308,12 +357,13 @@ async def _pickup(turn: Turn, cart: CartView, name: str | None, profile: Profile
     if profile.pickup_location != option.location.id:
         await turn.ask(Remember(pickup_location=option.location.id))
     where = turn.t("at_store", store=option.location.name, address=_place(option), name=name)
-    _summary(turn, cart, Money.zero(cart.subtotal.currency), where, delivery.ready(turn, option))
+    ready = delivery.ready(turn, option)
+    _summary(turn, cart, Money.zero(cart.subtotal.currency), where, f"⏱️ {ready[:1].upper()}{ready[1:]}")
 
 
 def _place(option: PickupOption) -> str:
     place = option.location
-    return ", ".join(part for part in (place.address, place.city, place.hours) if part)
+    return ", ".join(part for part in (place.address, place.city) if part)
 
 
 def _summary(turn: Turn, cart: CartView, price: Money, where: str, how: str) -> None:
@@ -321,7 +371,8 @@ def _summary(turn: Turn, cart: CartView, price: Money, where: str, how: str) -> 
     state = turn.memory.checkout
     total = cart.subtotal + price
     lines = [basket.cart_text(turn, cart), where, how]
-    lines.append(turn.t("delivery_price", price=price) if price else turn.t("no_delivery_price"))
+    free = turn.t("no_delivery_price") if state.method == "pickup" else f"🚚 {turn.t('free_delivery').capitalize()}"
+    lines.append(turn.t("delivery_price", price=price) if price else free)
     lines.append(turn.t("total", total=total))
     turn.text("\n".join(lines))
     state.total, state.version, state.at = total.minor, cart.version, turn.request.now.isoformat()
@@ -360,10 +411,13 @@ async def confirm(turn: Turn, act: Act) -> None:
         )
     )
     if isinstance(placed, Failed):
-        if placed.code in ("budget", "unavailable") or placed.code not in ("conflict", "not-found", "invalid-input"):
+        if placed.code in ("confirmation-needed", "summary-needed"):
+            await _again(turn)  # the yes was not clear enough, or the summary is not what it was given for
+            return
+        if placed.code not in ("conflict", "not-found", "invalid-input"):
             turn.memory.pending = Pending("confirm", yes="confirm_order", no="change_order")
             turn.choose(
-                turn.t("order_trouble"), [("confirm_order", turn.t("b_try_again")), ("person", turn.t("b_person"))]
+                turn.t("order_trouble"), [("confirm_order", turn.t("b_confirm")), ("person", turn.t("b_person"))]
             )
             return
         turn.say("order_refused")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agent_store.adapters.brains.rules import goods
 from agent_store.adapters.brains.rules.memory import Pending
 from agent_store.adapters.brains.rules.turn import Failed, Turn
@@ -11,7 +13,8 @@ from agent_store.contracts.catalog import GetProducts
 from agent_store.contracts.chat import GetProfile
 from agent_store.contracts.common import Item
 from agent_store.contracts.fulfillment import DeliveryOption, DeliveryQuote, ListPickup, PickupOption, QuoteDelivery
-from agent_store.contracts.inventory import ListLocations
+from agent_store.contracts.inventory import ListLocations, LocationView
+from agent_store.kernel.money import Money
 
 
 async def quote(turn: Turn, act: Act) -> None:
@@ -32,8 +35,8 @@ async def quote(turn: Turn, act: Act) -> None:
         return
     memory.cep = cep
     lines: tuple[Item, ...] = ()
+    target = goods.refer(turn, act, most=1) or memory.shown[:1]
     if not cart.lines:
-        target = goods.refer(turn, act, most=1) or memory.shown[:1]
         found = await turn.ask(GetProducts(ids=(target[0].item,))) if target else ()
         if isinstance(found, Failed) or not found:
             turn.say("quote_what")
@@ -57,6 +60,9 @@ async def quote(turn: Turn, act: Act) -> None:
     elif memory.focus is not None and memory.focus.sku:
         memory.pending = Pending("offer", yes=f"add:{memory.focus.sku}", product=memory.focus.id)
         turn.choose(turn.t("add_it"), [(f"add:{memory.focus.sku}", turn.t("b_add"))])
+    elif target:
+        memory.pending = Pending("offer", yes=f"product:{target[0].id}", product=target[0].id)
+        turn.choose(turn.t("add_it"), [(f"product:{target[0].id}", turn.t("b_choose"))])
 
 
 def _tell(turn: Turn, result: DeliveryQuote) -> None:
@@ -72,12 +78,17 @@ def _tell(turn: Turn, result: DeliveryQuote) -> None:
 def days(turn: Turn, option: DeliveryOption) -> str:
     """ "3 a 5 dias úteis, até 28/11"."""
     if option.days_min == option.days_max:
-        return turn.t("days_one", days=option.days_max, date=turn.voice.date(option.latest))
+        key = "days_one" if option.days_max == 1 else "days_same"
+        return turn.t(key, days=option.days_max, date=turn.voice.date(option.latest))
     return turn.t("days", low=option.days_min, high=option.days_max, date=turn.voice.date(option.latest))
 
 
 def line(turn: Turn, option: DeliveryOption) -> str:
-    return f"• {option.name} ({option.carrier}): {option.price}, {days(turn, option)}"
+    return f"• {option.name} ({option.carrier}): {cost(turn, option.price)}, {days(turn, option)}"
+
+
+def cost(turn: Turn, price: Money) -> str:
+    return str(price) if price else turn.t("free_delivery")
 
 
 def ready(turn: Turn, option: PickupOption) -> str:
@@ -97,15 +108,12 @@ async def pickup(turn: Turn, act: Act) -> None:
     if not options:
         turn.say("no_pickup")
         return
-    lines = [turn.t("pickup_at")]
-    for option in options[:6]:
-        place = ", ".join(
-            part for part in (option.location.address, option.location.city, option.location.hours) if part
-        )
-        lines.append(f"• {option.location.name}: {place} ({ready(turn, option)})")
-    turn.text("\n".join(lines))
-    turn.memory.pending = Pending("method", yes="method:pickup", no="keep_shopping")
-    turn.choose(turn.t("shall_pickup"), [("method:pickup", turn.t("b_pickup")), ("keep_shopping", turn.t("b_keep"))])
+    _tell_stores(turn, [option.location for option in options])
+    rows = [(f"store:{one.location.id}", one.location.name, ready(turn, one)) for one in options[:10]]
+    turn.memory.pending = Pending(
+        "location", yes="method:pickup", no="keep_shopping", choices=tuple((row[0], row[1]) for row in rows)
+    )
+    turn.choose(turn.t("shall_pickup"), rows, turn.t("b_stores"))
 
 
 async def stores(turn: Turn, act: Act) -> None:
@@ -114,8 +122,13 @@ async def stores(turn: Turn, act: Act) -> None:
     if not found:
         turn.say("trouble" if isinstance(places, Failed) else "no_stores")
         return
+    _tell_stores(turn, found)
+
+
+def _tell_stores(turn: Turn, places: Sequence[LocationView]) -> None:
+    """Name, address and hours; nothing of parcels in it, so that opening days are not read as delivery days."""
     lines = [turn.t("our_stores")]
-    for place in found[:8]:
+    for place in places[:8]:
         facts = ", ".join(part for part in (place.address, place.city, place.hours) if part)
         lines.append(f"• {place.name}: {facts}" if facts else f"• {place.name}")
     turn.text("\n".join(lines))

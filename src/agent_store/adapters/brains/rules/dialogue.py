@@ -54,8 +54,8 @@ async def converse(turn: Turn) -> None:
         acts = [act for act in acts if act.intent not in ("unclear", "wellbeing", "thanks", "bye", "browse")] or acts[
             :1
         ]
-    if len(acts) > 1 and acts[0].intent == "greet":
-        turn.say("hello_short")
+    greeted = len(acts) > 1 and acts[0].intent == "greet"
+    if greeted:
         acts = acts[1:]
     for act in acts[:MOST_ACTS]:
         await _follow(turn, act, open_)
@@ -64,6 +64,9 @@ async def converse(turn: Turn) -> None:
     _resume(turn, acts, open_)
     if not turn.blocks:
         social.unclear(turn)
+    if greeted:
+        first = turn.blocks[0]
+        turn.blocks[0] = first.model_copy(update={"text": f"{turn.t('hello_short')} {first.text}".strip()})
 
 
 def _acts(turn: Turn) -> tuple[list[Act], str]:
@@ -112,6 +115,12 @@ def _in_context(turn: Turn, act: Act, open_: Pending | None) -> Act:
                 return found
             if act.intent == "no":
                 return Act("no")
+            if open_.kind == "which":
+                return Act("which")
+            if open_.kind in checkout.ASKING:
+                return Act("checkout")
+            if open_.kind == "variant":
+                return Act("answer_variant")
         superlative = _superlative(act, open_)
         if superlative is not None:
             return superlative
@@ -190,8 +199,8 @@ def _superlative(act: Act, open_: Pending) -> Act | None:
             return Act("tap_ship", key=checkout.CHEAPEST)
         if _FAST.search(act.raw):
             return Act("tap_ship", key=checkout.FASTEST)
-    if open_.kind == "location" and open_.choices and _NEAR.search(act.raw):
-        return from_payload(open_.choices[0][0])
+    if open_.kind == "location" and (_NEAR.search(act.raw) or (act.cep and act.intent == "quote")):
+        return Act("near", cep=act.cep)
     return None
 
 
@@ -227,7 +236,18 @@ def _resume(turn: Turn, acts: list[Act], open_: Pending | None) -> None:
 
 
 _ASIDE = frozenset(
-    {"stores", "payment_info", "policy", "suits_me", "quote", "out_of_scope", "help", "unclear", "order_status"}
+    {
+        "stores",
+        "payment_info",
+        "policy",
+        "suits_me",
+        "quote",
+        "out_of_scope",
+        "help",
+        "unclear",
+        "order_status",
+        "injection",
+    }
 )
 
 # --- after another brain ---------------------------------------------------------------------------------------------
@@ -290,6 +310,10 @@ async def _unclear(turn: Turn, act: Act) -> None:
     social.unclear(turn)
 
 
+async def _which(turn: Turn, act: Act) -> None:
+    shopping.which(turn)
+
+
 async def _stop_checkout(turn: Turn, act: Act) -> None:
     turn.memory.checkout.active = False
     turn.choose(turn.t("checkout_stopped"), [("view_cart", turn.t("b_cart")), ("categories", turn.t("b_categories"))])
@@ -327,16 +351,16 @@ HANDLERS: dict[str, Handler] = {
     # shopping
     "search": shopping.search, "attributes": shopping.refine, "more": shopping.more, "cheaper": shopping.cheaper,
     "pricier": shopping.pricier, "details": shopping.details, "tap_product": shopping.details,
-    "tap_choose": shopping.details, "pick": _pick, "compare": shopping.compare, "compare_shown": shopping.compare,
+    "tap_choose": shopping.details, "which": _which, "pick": _pick, "compare": shopping.compare, "compare_shown": shopping.compare,
     "suggest": shopping.suggest, "similar": shopping.similar, "categories": shopping.categories,
     "tap_cat": shopping.category, "expensive": shopping.expensive, "discount": shopping.discount,
     "sale": shopping.discount, "think": shopping.think,
     # cart
-    "add": basket.add, "remove": basket.remove, "tap_remove": basket.remove_tapped, "view_cart": basket.view,
+    "add": basket.add, "remove": basket.remove, "tap_remove": basket.remove_tapped, "tap_fewer": checkout.fewer, "view_cart": basket.view,
     "clear_cart": basket.clear, "clear_yes": basket.clear_now, "clear_no": social.keep_shopping,
     # order
     "quote": _quote, "deliver": _deliver, "pickup": delivery.pickup, "pickup_info": delivery.pickup,
-    "pick_up": checkout.pick_up, "stores": delivery.stores, "checkout": checkout.start,
+    "pick_up": checkout.pick_up, "near": checkout.near, "stores": delivery.stores, "checkout": checkout.start,
     "tap_method": checkout.tapped, "tap_ship": checkout.tapped, "tap_store": checkout.tapped,
     "confirm_order": checkout.confirm, "change_order": checkout.change, "change": _change,
     "change_items": checkout.change_items, "change_method": checkout.change_method,

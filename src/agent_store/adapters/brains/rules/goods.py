@@ -72,13 +72,15 @@ def in_stock(variants: Iterable[VariantView]) -> list[VariantView]:
     return [variant for variant in variants if variant.available > 0]
 
 
-def as_searched(turn: Turn, product_id: str, variants: Sequence[VariantView]) -> list[VariantView]:
-    """Those in the colour and size of the search that brought the product up; all when none is."""
-    wanted = turn.memory.search
-    if product_id not in {item.id for item in turn.memory.shown} or not (wanted.color or wanted.size):
-        return list(variants)
-    act = Act("attributes", color=wanted.color, size=wanted.size)
-    return [variant for variant in variants if fits(variant, act, {})] or list(variants)
+def as_searched(turn: Turn, product_id: str, variants: Sequence[VariantView], act: Act) -> list[VariantView]:
+    """Those that fit the act, in the colour and size of the search that brought the product up when it names none."""
+    fitting = [variant for variant in variants if fits(variant, act, {})]
+    searched = turn.memory.search
+    color, size = act.color or searched.color, act.size or searched.size
+    if product_id not in {item.id for item in turn.memory.shown} or not (color or size):
+        return fitting
+    wanted = Act("attributes", color=color, size=size)
+    return [variant for variant in fitting if fits(variant, wanted, {})] or fitting
 
 
 def open_dimension(variants: Sequence[VariantView]) -> tuple[str, list[str]] | None:

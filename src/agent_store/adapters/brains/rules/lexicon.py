@@ -219,7 +219,7 @@ INTENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "smalltalk",
-            r"\b(?:quem e voce|qual (?:e )?(?:o )?seu nome|como voce se chama|voce e (?:um |uma )?(?:robo|bot|humana|humano|pessoa|real|ia|inteligencia artificial|gente|de verdade)|who are you|what is your name|are you (?:a )?(?:robot|bot|human|real|an ai)|eres (?:un |una )?(?:robot|bot|humano|humana|real|persona)|quien eres|como te llamas|conta uma piada|tell me a joke|cuentame un chiste|te amo|i love you|te quiero|voce e (?:linda|legal|fofa|incrivel|demais|bonita)|casa comigo|kk+\w*|haha\w*|rsrs\w*|jaja\w*|lol|quantos anos voce|how old are you|feliz (?:natal|ano novo|aniversario))\b",
+            r"\b(?:quem e voce|qual (?:e )?(?:o )?seu nome|como voce se chama|voce e (?:um |uma )?(?:robo|bot|humana|humano|pessoa|real|ia|inteligencia artificial|gente|de verdade)|who are you|what is your name|are you (?:a )?(?:robot|bot|human|real|an ai)|eres (?:un |una )?(?:robot|bot|humano|humana|real|persona)|quien eres|como te llamas|conta uma piada|tell me a joke|cuentame un chiste|te amo|i love you|te quiero|voce e (?:linda|legal|fofa|incrivel|demais|bonita)|casa comigo|tem certeza|certeza\?|are you sure|estas? segur[oa]|kk+\w*|haha\w*|rsrs\w*|jaja\w*|lol|quantos anos voce|how old are you|feliz (?:natal|ano novo|aniversario))\b",
         ),
         (
             "out_of_scope",

@@ -13,6 +13,7 @@ Text = str | tuple[str, ...]
 _TEXTS: Mapping[str, Mapping[str, Text]] = {"pt": pt.TEXTS, "en": en.TEXTS, "es": es.TEXTS}
 _PERSONAS: Mapping[str, Mapping[str, Mapping[str, Text]]] = {"pt": pt.PERSONAS, "en": en.PERSONAS, "es": es.PERSONAS}
 _DIMENSIONS: Mapping[str, Mapping[str, str]] = {"pt": pt.DIMENSIONS, "en": en.DIMENSIONS, "es": es.DIMENSIONS}
+_CATEGORIES: Mapping[str, Mapping[str, str]] = {"pt": {}, "en": en.CATEGORIES, "es": es.CATEGORIES}
 _COLORS: Mapping[str, Mapping[str, str]] = {"pt": {}, "en": en.COLORS, "es": es.COLORS}
 
 
@@ -41,7 +42,11 @@ class Voice:
         return _COLORS[self.language].get(name, name)
 
     def category(self, name: str) -> str:
-        return name.replace("-", " ").capitalize()
+        """A category's id as people read it ("cama-e-banho" → "Cama e banho"); one that is not known as it is."""
+        known = _CATEGORIES[self.language].get(name)
+        if known:
+            return known
+        return " ".join(pt.ACCENTS.get(word, word) for word in name.split("-")).capitalize()
 
     def date(self, day: date) -> str:
         """Day and month as they are written in Brazil and Spain (28/11); in English with the month's name."""

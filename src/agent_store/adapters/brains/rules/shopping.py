@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -32,7 +33,8 @@ async def search(turn: Turn, act: Act) -> None:
         turn.memory.focus = named[0]
         await details(turn, replace(act, intent="pick", text="", positions=()))
         return
-    text = " ".join([act.text, *act.options]).strip()
+    before = turn.memory.search
+    text = " ".join([act.text, *_apart(act.options)]).strip()
     turn.memory.search = LastSearch(
         text=text[:160],
         color=act.color,
@@ -42,6 +44,13 @@ async def search(turn: Turn, act: Act) -> None:
         sort=act.sort or "relevance",
     )
     await _run(turn, act)
+    if not turn.understood:
+        turn.memory.search = before
+
+
+def _apart(options: Sequence[str]) -> list[str]:
+    """ "256gb" as catalogues write it ("256 gb"); a voltage stays one word."""
+    return [re.sub(r"^(\d+)(?!v$)([a-z]+)$", r"\1 \2", option) for option in options]
 
 
 async def refine(turn: Turn, act: Act) -> None:
@@ -55,15 +64,19 @@ async def refine(turn: Turn, act: Act) -> None:
             if fitting:
                 await present(turn, product, act)
                 return
+            turn.say("not_in_that", name=product.name)
+            stock = goods.in_stock(product.variants)
+            if stock and not (act.color or act.size):
+                goods.ask_variant(turn, product, stock, 1, {})
+                return
             if memory.search.empty:
                 memory.search = LastSearch(text=product.category.replace("-", " "))
-            turn.say("not_in_that", name=product.name)
     if memory.search.empty and not (act.color or act.bounded or act.sort):
         await suggest(turn, act)
         return
     old = memory.search
     memory.search = LastSearch(
-        text=" ".join(dict.fromkeys([*old.text.split(), *" ".join(act.options).split()])),
+        text=" ".join(dict.fromkeys([*old.text.split(), *" ".join(_apart(act.options)).split()])),
         category=old.category,
         color=act.color or old.color,
         size=act.size or old.size,
@@ -235,11 +248,10 @@ def which(turn: Turn, kind: str = "which_of_these") -> None:
 async def present(turn: Turn, product: ProductView, act: Act) -> None:
     """One product: text, card, and what is to be chosen for buying it."""
     stock = goods.in_stock(product.variants)
-    fitting = [variant for variant in stock if goods.fits(variant, act, {})]
-    if not act.attributes:
-        fitting = goods.as_searched(turn, product.id, stock)
+    fitting = goods.as_searched(turn, product.id, stock, act)
     turn.memory.focus = goods.shown(product, fitting if act.attributes else ())
-    if turn.memory.focus.id not in {item.id for item in turn.memory.shown}:
+    new = turn.memory.focus.id not in {item.id for item in turn.memory.shown}
+    if new:
         turn.memory.shown = [turn.memory.focus]
     turn.text(_description(turn, product, fitting if act.attributes and fitting else stock or list(product.variants)))
     if not stock:
@@ -249,7 +261,8 @@ async def present(turn: Turn, product: ProductView, act: Act) -> None:
         if not isinstance(similar, Failed) and similar:
             turn.memory.shown = goods.show_hits(turn, similar, filtered=False, text=turn.t("instead"))
         return
-    turn.products([turn.memory.focus.item])
+    if new:
+        turn.products([turn.memory.focus.item])
     if act.attributes and not fitting:
         turn.say("not_in_that", name=product.name)
         goods.ask_variant(turn, product, stock, 1, {})
@@ -282,6 +295,12 @@ async def compare(turn: Turn, act: Act) -> None:
     """Two to four products side by side, from what the catalogue says of them now."""
     found = goods.refer(turn, act)
     memory = turn.memory
+    if act.text and not found:
+        named = await turn.ask(SearchProducts(text=act.text, limit=1))
+        found = [] if isinstance(named, Failed) else [goods.shown(hit.product) for hit in named.hits]
+        first = memory.focus or (memory.shown[0] if memory.shown else None)
+        if first is not None and found and first.id != found[0].id:
+            found = [first, *found]
     if len(found) < 2:
         others = [item for item in memory.shown if all(item.id != one.id for one in found)]
         found = [*found, *others][: 2 if found else 3]
@@ -303,7 +322,8 @@ async def compare(turn: Turn, act: Act) -> None:
             f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in list(product.attributes.items())[:4]
         )
         if not product.attributes and product.description:
-            lines.append(product.description[:110].rsplit(" ", 1)[0] + "…")
+            text = product.description
+            lines.append(text if len(text) <= 110 else text[:110].rsplit(" ", 1)[0] + "…")
         lines.append(goods.left_over(turn, stock) if stock else turn.t("sold_out_short"))
         parts.append("\n".join(line for line in lines if line))
         rows.append((f"product:{product.id}", product.name))

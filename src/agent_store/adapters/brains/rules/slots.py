@@ -268,12 +268,18 @@ def _colors(slots: Slots) -> None:
             words[index + 1] = ""
         slots.color = color
         words[index] = ""
+        if index + 1 < len(words) and words[index + 1].strip(".,;:!?") in _SHADES:
+            words[index + 1] = ""
+        if index and before in _SHADES:
+            words[index - 1] = ""
         if cue:
             words[index - 1] = "" if before not in ("e", "o", "a") else before
         break
     slots.rest = " ".join(word for word in words if word)
 
 
+_SHADES = bag("claro clara escuro escura light dark oscuro oscura royal bebe forte neon pastel")
+"""A shade of a colour: the filter goes by the colour itself."""
 _COLOR_CUES = bag("cor em na color colour in en")
 
 

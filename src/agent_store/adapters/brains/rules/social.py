@@ -89,7 +89,7 @@ async def abuse(turn: Turn, act: Act) -> None:
 
 
 async def person(turn: Turn, act: Act) -> None:
-    turn.escalate = "the customer asked for a person"
+    turn.escalate = "asked: the customer wants a person"
 
 
 async def keep_shopping(turn: Turn, act: Act) -> None:

@@ -40,7 +40,21 @@ _SIMPLE_PAYLOADS = frozenset(
      "compare_shown", "help", "suggest", "keep_shopping", "pickup_info", "similar", "sale"}
 )  # fmt: skip
 _KEYED_PAYLOADS = frozenset(
-    {"add", "product", "remove", "cat", "ship", "store", "method", "opt", "cancel_yes", "status", "brand", "choose"}
+    {
+        "add",
+        "product",
+        "remove",
+        "cat",
+        "ship",
+        "store",
+        "method",
+        "opt",
+        "cancel_yes",
+        "status",
+        "brand",
+        "choose",
+        "fewer",
+    }
 )
 
 

@@ -1,0 +1,137 @@
+"""`/escalations` in a real browser: the queue, claim, word and hand-back, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.escalations_server import TOKEN
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
+ARGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-quic",
+]  # fmt: skip
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+pytestmark = [
+    pytest.mark.skipif(not os.path.exists(CHROMIUM), reason="chromium is absent: apt-get install chromium"),
+    pytest.mark.timeout(120),
+]
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # NiceGUI's routes are global: a process of its own keeps them out of the other tests.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.browser.escalations_server", str(port)], cwd=Path(__file__).parents[2]
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            assert process.poll() is None, "the server ended"
+            try:
+                httpx.get(f"{address}/openapi.json")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)  # it starts in a process of its own: nothing else tells
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield found
+        found.close()
+
+
+def opened(browser: Browser, server: str, width: int = 1200) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": 780}, extra_http_headers=HEADERS)
+    page.goto(f"{server}/escalations")
+    return page
+
+
+def test_a_person_claims_writes_reads_and_hands_back(browser: Browser, server: str) -> None:
+    page = opened(browser, server)
+    items = page.locator(".item")
+    expect(items).to_have_count(3)
+    expect(items.nth(0)).to_contain_text("upset")
+    expect(items.nth(0)).to_contain_text("50 min")
+    expect(page.get_by_text("3 waiting")).to_be_visible()
+
+    items.nth(0).click()
+    expect(page.locator(".line")).to_have_count(4)
+    page.get_by_role("button", name="Claim").click()
+    expect(page.get_by_text("Write your name first")).to_be_visible()
+    page.get_by_label("Your name").fill("Rui")
+    page.get_by_label("Your name").press("Tab")
+    page.get_by_role("button", name="Claim").click()
+    expect(page.locator(".line.notice").last).to_contain_text("Rui está com você agora")
+
+    box = page.get_by_placeholder("Write to the customer")
+    expect(box).to_be_enabled()
+    box.fill("Oi Ana, aqui é o Rui.")
+    box.press("Enter")
+    expect(page.locator(".line.person")).to_contain_text("Oi Ana, aqui é o Rui.")
+    expect(box).to_have_value("")
+
+    httpx.post(f"{server}/write", params={"text": "obrigada, Rui", "wa_id": "551"}).raise_for_status()
+    expect(page.locator(".line.customer").last).to_contain_text("obrigada, Rui")  # by itself: nobody reloads
+
+    page.get_by_role("button", name="Hand back").click()
+    page.locator(".q-dialog").get_by_placeholder("e.g.").fill("refund agreed")
+    page.locator(".q-dialog").get_by_role("button", name="Hand back").click()
+    expect(items).to_have_count(2)
+
+    page.reload()
+    expect(page.get_by_label("Your name")).to_have_value("Rui")
+
+
+def test_what_another_person_has_is_shown_as_theirs(browser: Browser, server: str) -> None:
+    pages = [opened(browser, server), opened(browser, server)]
+    for page, name in zip(pages, ("Rui", "Eva"), strict=True):
+        page.locator(".item", has_text="human").click()
+        page.get_by_label("Your name").fill(name)
+        page.get_by_label("Your name").press("Tab")
+        expect(page.get_by_role("button", name="Claim")).to_be_visible()
+    pages[0].get_by_role("button", name="Claim").click()
+    expect(pages[1].locator(".bar")).to_contain_text("with Rui")
+    expect(pages[1].get_by_placeholder("Write to the customer")).to_be_hidden()
+
+
+def test_a_phone_shows_the_queue_or_the_conversation(browser: Browser, server: str) -> None:
+    page = opened(browser, server, width=390)
+    item = page.locator(".item", has_text="hablar")
+    item.click()
+    expect(page.locator(".queue")).to_be_hidden()
+    expect(page.locator(".line.customer").last).to_have_text(re.compile(r"<b>hola</b> <script>alert\(1\)</script>"))
+    page.get_by_role("button", name="Back").first.click()
+    expect(page.locator(".queue")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_page_is_for_staff(browser: Browser, server: str) -> None:
+    page = browser.new_page()
+    answer = page.goto(f"{server}/escalations")
+    assert answer is not None
+    assert answer.status == 401
+    expect(page.get_by_text("This page is for staff")).to_be_visible()
+    expect(page.locator(".item")).to_have_count(0)
