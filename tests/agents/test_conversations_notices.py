@@ -190,6 +190,30 @@ async def test_a_pickup_is_told_as_one() -> None:
         assert "picked up" in texts[2]
 
 
+@pytest.mark.parametrize(
+    ("earliest", "latest", "words"),
+    [
+        (None, None, "quando sair para entrega"),
+        (None, date(2026, 1, 12), "Chega até 12/01"),
+        (date(2026, 1, 12), date(2026, 1, 12), "Chega até 12/01"),
+    ],
+)
+async def test_no_more_is_promised_than_was_quoted(earliest: date | None, latest: date | None, words: str) -> None:
+    async with with_customer() as store:
+        delivery = Delivery(method="delivery", price=Money.zero(), earliest=earliest, latest=latest)
+        (text,) = await told(store, fact(store, OrderConfirmed, 5, delivery=delivery))
+        assert words in text
+        assert "grátis" in text
+
+
+async def test_a_very_long_order_is_told_by_its_first_lines() -> None:
+    async with with_customer() as store:
+        lines = an_order(store).lines * 15
+        (text,) = await told(store, fact(store, OrderConfirmed, 5, lines=lines))
+        assert text.count("Vestido Aurora") == 10
+        assert "…" in text
+
+
 async def test_a_shipment_has_its_tracking() -> None:
     async with with_customer() as store:
         (text,) = await told(store, fact(store, OrderShipped, 7, tracking="BR123"))

@@ -13,6 +13,8 @@ from agent_store.contracts.chat import (
     ButtonsBlock,
     ChatMessageNew,
     ChatResponse,
+    ChatTurnDue,
+    ChatTurnExpired,
     CustomerNew,
     CustomerUpdated,
     GetHistory,
@@ -28,6 +30,7 @@ from agent_store.contracts.common import Address
 from agent_store.contracts.people import SalesEscalate
 from agent_store.contracts.whatsapp import WhatsAppStatus
 from agent_store.kernel.errors import Forbidden, InvalidInput, NotFound, StaleSpeaker
+from agent_store.kernel.ids import ConversationId, CustomerId
 from agent_store.kernel.tool import Principal
 from tests.support.chat import FASHION, TECH, ChatStore
 
@@ -331,6 +334,59 @@ async def test_a_status_only_moves_forward() -> None:
         assert await status("failed") == "delivered"
         assert await status("read") == "read"
         assert await status("delivered") == "read"
+
+
+async def test_a_send_that_failed_is_noted() -> None:
+    async with ChatStore() as store:
+        await store.write("oi")
+        await store.answer()
+        (send,) = store.sent
+        await store.publish(
+            WhatsAppStatus(
+                send_id=send.send_id,
+                customer_id=send.customer_id,
+                conversation_id=send.conversation_id,
+                status="failed",
+                error_code=131047,
+                at=store.clock.now(),
+            )
+        )
+        await store.settle()
+        noted = await store.rows(select(decisions).where(decisions.c.what == "send.failed"))
+        assert [row["details"]["error_code"] for row in noted] == [131047]
+
+
+async def test_a_new_profile_name_is_taken_over() -> None:
+    async with ChatStore() as store:
+        await store.write("oi", name="Ana")
+        await store.answer()
+        await store.write("oi", name="Ana Clara")
+        assert store.turns[-1].customer_name == "Ana Clara"
+
+
+async def test_an_advertisement_s_words_are_answered_without_an_apology() -> None:
+    async with ChatStore() as store:
+        await store.write("vi o anúncio do vestido", kind="referral")
+        assert len(store.turns) == 1
+        assert store.said == []
+
+
+async def test_nobody_s_profile_is_not_found() -> None:
+    async with ChatStore() as store:
+        for tool in (GetProfile(), Remember(name="Ana")):
+            with pytest.raises(NotFound):
+                await store.call(tool, Principal(customer_id="nobody"))
+
+
+async def test_timers_of_an_unknown_conversation_do_nothing() -> None:
+    async with ChatStore() as store:
+        for timer in (
+            ChatTurnDue(conversation_id=ConversationId("x"), customer_id=CustomerId("y"), window=1),
+            ChatTurnExpired(conversation_id=ConversationId("x"), customer_id=CustomerId("y"), lease_token=1),
+        ):
+            await store.publish(timer)
+        await store.settle()
+        assert await store.dead() == []
 
 
 async def test_a_card_number_is_never_stored() -> None:

@@ -13,7 +13,7 @@ from agent_store.kernel import tables
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
-from agent_store.kernel.context import Context
+from agent_store.kernel.context import Context, Repository
 from agent_store.kernel.dispatcher import MAX_BACKOFF, backoff
 from agent_store.kernel.errors import Conflict, NotFound, PermanentError, TemporaryError
 from agent_store.kernel.event import Envelope
@@ -552,14 +552,28 @@ async def test_a_dead_letter_without_a_subject_or_sequence_is_one_as_any() -> No
         assert [letter.id for letter in await store.dead()] == ["1", "2"]
 
 
+def version(number: int, partition: str) -> Envelope:
+    data = Version(id="s", number=number).model_dump_json().encode()
+    return Envelope(id=str(number), source="/s", type="store.kt.version", time=NOW, data=data, subject="s",
+                    sequence=number, partitionkey=partition)  # fmt: skip
+
+
+async def test_each_early_one_waits_for_its_own_time() -> None:
+    async with TestStore([ordered()]) as store:
+        await say(store, 1, 3)
+        await store.move(3 * SECOND)
+        await say(store, 5)
+        await store.move(2 * SECOND)
+        assert await texts(store) == ["1", "3"]
+        await store.move(3 * SECOND)
+        assert await texts(store) == ["1", "3", "5"]
+
+
 async def test_a_predecessor_that_is_done_while_an_early_one_is_being_parked_is_not_missed() -> None:
     async with TestStore([ordered()]) as store:
         await say(store, 1)
         # Other partitions of the same subject: their lanes run side by side, so 2 and 3 share one commit.
-        for number, partition in ((3, "x"), (2, "y")):
-            data = Version(id="s", number=number).model_dump_json().encode()
-            await put(store, Envelope(id=str(number), source="/s", type="store.kt.version", time=NOW, data=data, subject="s",
-                                      sequence=number, partitionkey=partition))  # fmt: skip
+        await put(store, version(3, "x"), version(2, "y"))
         await store.settle()
         assert await texts(store) == ["1", "2", "3"]
 
@@ -830,6 +844,39 @@ async def test_an_event_between_two_consumers_is_finished_by_the_one_that_had_no
         assert sorted(await texts(store)) == ["a", "slow"]
 
 
+async def test_an_events_rarer_attributes_survive_the_outbox() -> None:
+    agent, seen = Agent("kt"), list[Envelope]()
+
+    @agent.on(Ping)
+    async def hear(event: Ping, ctx: Context) -> None:
+        seen.append(ctx.event)
+        raise TemporaryError("not now")
+
+    rare = Envelope(id="a", source="/s", type="store.kt.ping", time=NOW, data=b'{"id":"a"}', dataschema="urn:x",
+                    datacontenttype="application/vnd.x+json", tracestate="a=1", extensions={"custom": "x"})  # fmt: skip
+    async with TestStore([agent]) as store:
+        await put(store, rare)
+        await store.settle()
+        await store.kill_and_restart()
+        await store.move(10 * SECOND)
+        assert seen == [rare, rare]
+
+
+async def test_settling_waits_for_what_comes_while_it_waits() -> None:
+    agent, done = Agent("kt"), list[str]()
+
+    @agent.process(Job)
+    async def work(event: Job, ctx: Context) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        done.append(event.id)
+
+    async with TestStore([agent]) as store:
+        await store.publish(Ping(id="unmarked yet"))
+        await asyncio.gather(store.settle(), store.publish(Job(id="1")))
+        assert done == ["1"]
+
+
 # --- the runtime's own doors -------------------------------------------------------------------------------------
 
 
@@ -866,6 +913,7 @@ async def test_a_handler_may_do_only_what_its_kind_can_and_is_told_otherwise() -
             told.append(str(caught.value).split()[0])
         with pytest.raises(LookupError, match="kt needs a Settings: the entrypoint gave none"):
             ctx.use(Settings)
+        assert ctx.get(Repository).db is ctx.db
         assert (ctx.principal.customer_id, ctx.event.subject) == (None, "a")
         ctx.log.info("seen")
 

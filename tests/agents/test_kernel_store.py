@@ -168,6 +168,18 @@ async def test_a_waiter_that_gives_up_before_its_turn_has_nothing_done_and_in_th
     assert queued.cancelled()
 
 
+async def test_a_queue_of_which_everybody_gave_up_is_nothing_to_do(store: SqliteStore) -> None:
+    await store.run(write("a"))
+    commits = store.commits
+    queued = asyncio.create_task(store.run(write("b")))
+    await asyncio.sleep(0)
+    queued.cancel()
+    await asyncio.wait([queued])
+    await store.run(write("c"))
+    assert await written(store) == ["a", "c"]
+    assert store.commits == commits + 1
+
+
 async def test_a_waiter_that_gives_up_on_a_work_that_fails_harms_nobody(store: SqliteStore) -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
 
@@ -210,7 +222,7 @@ async def test_a_work_that_takes_too_long_is_given_up(store: SqliteStore) -> Non
 
 async def test_a_bug_in_a_statement_stays_itself(store: SqliteStore) -> None:
     async def wrong(unit: Unit) -> None:
-        await unit.db.all(text("SELECT nothing"))
+        await unit.db.all(text("SELECT nowhere_column"))
 
     with pytest.raises(sqlite3.OperationalError, match="no such column"):
         await store.run(wrong)

@@ -320,6 +320,29 @@ async def test_an_order_by_event_that_cannot_be_is_rejected_once_with_the_reason
         assert await shop.store.dead() == []
 
 
+async def test_nobody_orders_without_being_a_customer() -> None:
+    async with Shop() as shop:
+        with pytest.raises(Forbidden):
+            await shop.store.call(PlaceOrder(cart_version=1, delivery="pickup"), STAFF)
+        with pytest.raises(Forbidden):
+            await shop.store.call(ListMyOrders(), STAFF)
+
+
+async def test_what_costs_nothing_is_no_order() -> None:
+    async with Shop({DRESS: 5}, shelf={DRESS: 2}) as shop:
+        await shop.add(DRESS)
+        await shop.price(DRESS, 0)
+        with pytest.raises(Conflict) as refusal:
+            await shop.order(delivery="pickup", location="loja-paulista")
+        assert refusal.value.code == "nothing-to-pay"
+
+
+async def test_a_customer_whose_language_is_not_ours_is_served_in_portuguese() -> None:
+    async with Shop() as shop:
+        await shop.add(DRESS)
+        assert (await shop.order(customer(language="fr"))).language == "pt"
+
+
 # --- no stock -------------------------------------------------------------------------------------------------------
 
 

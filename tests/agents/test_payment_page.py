@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from agent_store.agents.payments.api import router
 from agent_store.agents.payments.texts import TEXTS
+from agent_store.contracts.common import Language
 from agent_store.contracts.payments import CardSubmitted, PaymentFailed, PaymentSucceeded
 from tests.agents.test_payments import Till, slow_till
 
@@ -44,10 +45,10 @@ async def test_the_page_shows_what_is_to_be_paid_and_the_test_cards() -> None:
 
 
 @pytest.mark.parametrize("language", ["pt", "en", "es"])
-async def test_the_page_speaks_the_payments_language(language: str) -> None:
+async def test_the_page_speaks_the_payments_language(language: Language) -> None:
     async with Till() as till, browser(till) as client:
         await till.ask(language=language)
-        text = TEXTS[language]  # type: ignore[index]
+        text = TEXTS[language]
         answer = await client.get(till.link.link)
         assert text["choose"] in answer.text
         assert f'<html lang="{text["lang"]}">' in answer.text
@@ -168,6 +169,15 @@ async def test_anything_but_a_test_code_is_refused_and_stored_nowhere(code: str)
         assert till.store.events(CardSubmitted) == []
         assert all(b"4111111111111111" not in envelope.data for envelope in till.store.envelopes)
         assert till.mock.journal() == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "language"), [("es-MX,es;q=0.9", "es"), ("pt-BR", "pt"), ("fr, en;q=0.5", "en"), ("fr", "pt"), ("", "pt")]
+)
+async def test_a_page_without_a_payment_speaks_what_the_browser_likes_best(wish: str, language: Language) -> None:
+    async with Till() as till, browser(till) as client:
+        answer = await client.get("/pay/unknown", headers={"accept-language": wish})
+        assert TEXTS[language]["unknown"] in answer.text
 
 
 async def test_a_wrong_token_is_as_good_as_no_payment() -> None:

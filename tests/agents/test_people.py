@@ -25,7 +25,7 @@ from agent_store.contracts.people import (
 from agent_store.contracts.whatsapp import OutButtons
 from agent_store.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
 from agent_store.kernel.tool import Principal
-from tests.support.chat import TECH, ChatStore
+from tests.support.chat import SHARED, TECH, ChatStore
 
 RUI = Principal(staff="Rui")
 EVA = Principal(staff="Eva")
@@ -385,6 +385,70 @@ async def test_what_waited_for_an_answer_goes_to_the_person() -> None:
         await store.write("vermelho")
         await store.write("atendente por favor")
         assert [line.text for line in store.for_people[0].messages] == ["vermelho", "atendente por favor"]
+
+
+async def test_what_waits_for_its_shop_goes_to_the_person_who_claims() -> None:
+    async with ChatStore() as store:
+        await store.write("quero um atendente", to=SHARED)
+        (waiting,) = await queue(store)
+        await store.call(ClaimEscalation(escalation_id=waiting.id), RUI)
+        await store.write("voltar", to=SHARED)
+        assert (await queue(store))[0].can_reply  # the claim counts
+        await store.call(HandBack(escalation_id=waiting.id), RUI)
+        await store.settle()
+        assert store.said[-1] == "Estou de volta com você! Em que posso ajudar?"  # no shop, so no seller's name
+
+
+async def test_a_claim_that_is_told_twice_is_told_to_the_customer_once() -> None:
+    async with ChatStore() as store:
+        await store.write("quero um atendente")
+        await claimed(store)
+        await store.publish(store.events(EscalationAccepted)[0])
+        await store.settle()
+        assert store.said.count("Rui está com você agora 👋") == 1
+        assert len(store.events(LeaseGranted)) == 1
+
+
+async def test_the_word_that_a_person_speaks_changes_nothing_by_itself() -> None:
+    async with ChatStore() as store:
+        await store.write("quero um atendente")
+        turn = store.for_people[0]
+        await store.publish(
+            SalesHandoff(conversation_id=turn.conversation_id, customer_id=turn.customer_id, to="person", person="Rui")
+        )
+        await store.settle()
+        assert [one.state for one in await queue(store)] == ["waiting"]
+
+
+async def test_a_lease_that_nobody_claimed_gives_nobody_a_voice() -> None:
+    async with ChatStore() as store:
+        await store.write("quero um atendente")
+        turn = store.for_people[0]
+        await store.publish(
+            LeaseGranted(
+                conversation_id=turn.conversation_id, customer_id=turn.customer_id, person="Eva", lease_token=99
+            )
+        )
+        await store.settle()
+        assert [one.can_reply for one in await queue(store)] == [False]
+
+
+async def test_an_escalation_that_crosses_a_new_message_gives_it_to_the_person() -> None:
+    async with ChatStore() as store:
+        await store.write("preciso de ajuda com uma nota fiscal")
+        turn = store.turns[0]
+        await store.write("é urgente")
+        await store.publish(
+            SalesEscalate(
+                conversation_id=turn.conversation_id,
+                customer_id=turn.customer_id,
+                lease_token=turn.lease_token,
+                reason="complex",
+                summary="an invoice",
+            )
+        )
+        await store.settle()
+        assert [line.text for line in store.for_people[0].messages] == ["é urgente"]
 
 
 async def test_the_hand_over_survives_a_kill() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -27,6 +27,7 @@ from agent_store.contracts.chat import (
     TextBlock,
 )
 from agent_store.contracts.people import SalesEscalate
+from agent_store.kernel.agent import Agent
 from agent_store.kernel.brain import Block, Brain, BrainAnswer, BrainFailed, Choice
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
@@ -64,7 +65,12 @@ SETTINGS = SellerSettings()
 
 @asynccontextmanager
 async def seated(
-    main: Brain | None = None, *, rules: Brain | None = None, settings: SellerSettings = SETTINGS
+    main: Brain | None = None,
+    *,
+    rules: Brain | None = None,
+    settings: SellerSettings = SETTINGS,
+    without: Sequence[str] = (),
+    more: Sequence[Agent] = (),
 ) -> AsyncGenerator[Table]:
     clock, rules = ManualClock(), rules or EchoRules()
     ports: dict[type[Any], object] = {
@@ -72,7 +78,8 @@ async def seated(
         SellerSettings: settings,
         Directory: FixedDirectory(),
     }
-    async with TestStore([Consumer(seller, "fashion"), *shop.SHOP], ports=ports, clock=clock) as store:
+    around = [agent for agent in shop.SHOP if agent.name not in without]
+    async with TestStore([Consumer(seller, "fashion"), *around, *more], ports=ports, clock=clock) as store:
         yield Table(store, clock, rules)
 
 
@@ -493,6 +500,50 @@ async def test_a_model_that_keeps_failing_is_left_alone_for_a_while() -> None:
         assert len(brain.asked) == 3
         await table.store.move(timedelta(seconds=61))
         assert words(await table.hear("oi")) == "Voltei!"
+
+
+async def test_a_tool_that_cannot_be_reached_is_told_to_the_brain_when_it_only_reads() -> None:
+    brain = ScriptedBrain(use(("cart.view", {})), say("Já tento de novo. O que você procura?"))
+    async with seated(brain, without=("cart", "conversations"), more=(shop.out_of_order(),)) as table:
+        await table.hear("meu carrinho")
+        assert brain.asked[1].steps[0].results[0].code == "temporary"
+        assert brain.asked[0].history == ()
+
+
+async def test_a_change_whose_outcome_is_unknown_is_tried_again_and_never_guessed() -> None:
+    brain = ScriptedBrain(use(("cart.add", {"sku": "VES-P"})), say("Coloquei no carrinho!"))
+    flaky = shop.out_of_order(failures=2)
+    async with seated(brain, without=("cart",), more=(flaky,)) as table:
+        await table.store.publish(turn_of("quero", table.clock))
+        await table.store.settle()
+        assert table.store.events(ChatResponse) == []
+        await table.store.move(timedelta(seconds=5))
+        await table.store.move(timedelta(seconds=5))
+        assert [words(one) for one in table.store.events(ChatResponse)] == ["Coloquei no carrinho!"]
+        assert len(brain.asked) == 2
+
+
+async def test_a_tool_that_nobody_offers_is_told_to_the_brain() -> None:
+    brain = ScriptedBrain(use(("payments.pending", {})), say("O que você procura?"))
+    async with seated(brain, without=("payments",)) as table:
+        await table.hear("pagar")
+        assert brain.asked[1].steps[0].results[0].code == "not-found"
+
+
+async def test_a_brain_that_escalates_with_a_lie_escalates_without_it() -> None:
+    brain = ScriptedBrain(say("Fica por R$ 1,00.", escalate="value"), say("Fica por R$ 1,00.", escalate="value"))
+    async with seated(brain) as table:
+        assert (await table.hear("negocia?")).blocks == ()
+        assert table.store.events(SalesEscalate)[0].reason == "value"
+
+
+async def test_evidence_that_holds_no_more_is_forgotten() -> None:
+    brain = ScriptedBrain(use(("catalog.search", {})), say("Veja!"))
+    async with seated(brain) as table:
+        await table.hear("oi")
+        assert await table.count(evidence) == 1
+        await table.store.move(timedelta(hours=26))
+        assert await table.count(evidence) == 0
 
 
 # --- people -----------------------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ def test_another_customer_has_chats_of_their_own_and_may_hide_the_number(browser
     page.get_by_role("button", name="Write as another customer").click()
     page.locator(".sim-sheet").get_by_text("Another customer").click()
     page.get_by_label("Name").fill("Zilda <b>")
-    page.get_by_label("Shows a phone number").click()
+    page.locator(".sim-sheet").get_by_text("Shows a phone number").click()
     page.locator(".sim-sheet").get_by_role("button", name="Add").click()
     expect(page.locator(".sim-bar")).to_contain_text("Zilda <b>")
     page.locator(".sim-chat", has_text="Livros").click()

@@ -48,7 +48,7 @@ BASE: dict[str, Any] = {
         Line(role="person", text="Aqui é a Ana."),
         Line(role="notice", text="Pedido enviado."),
     ),
-    "tools": policy.SPECS,
+    "tools": policy.specs(),
     "now": NOW,
 }
 

@@ -134,7 +134,9 @@ async def world(path: Path) -> AsyncGenerator[World]:
                     async def accept(self, delivery: Delivery) -> None:
                         await store.runtime.transact("whatsapp", lambda tx: service.record(tx, delivery))
 
-                app.router.routes.append(Route("/webhooks/whatsapp", webhook(Intake(), settings, simulator=simulator.trusted)))
+                app.router.routes.append(
+                    Route("/webhooks/whatsapp", webhook(Intake(), settings, simulator=simulator.trusted))
+                )
                 app.include_router(simulator_router(simulator, authorize=authorize))
                 await simulator.start()
                 try:

@@ -174,12 +174,15 @@ class FakeShop:
     fail: dict[str, str] = field(default_factory=dict[str, str])
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     freight: int = 1990
+    low_stock_as_the_cart_tells_it: bool = False
+    """Too many units of what there is some of are a "low_stock" warning, else "out_of_stock"."""
 
     def run(self, call: ToolCall) -> ToolResult:
         """As the seller does: unknown tool or wrong arguments are errors the brain sees."""
         self.calls.append(call)
         contract = registry.get(call.name)
-        assert contract is not None and contract in OFFERED, f"{call.name} is not a seller's tool"
+        assert contract in OFFERED, f"{call.name} is not a seller's tool"
+        assert contract is not None
         try:
             tool = contract.model_validate(json.loads(json.dumps(dict(call.arguments))))
         except ValidationError as error:
@@ -286,7 +289,8 @@ class FakeShop:
         warnings: list[CartWarning] = []
         for sku, quantity in self.cart.items():
             product, variant = self.find(sku), self.variant(sku)
-            assert product is not None and variant is not None
+            assert product is not None
+            assert variant is not None
             parts = [product.name, variant.color or "", variant.size or "", *variant.options.values()]
             title = ", ".join(part for part in parts if part)
             lines.append(
@@ -299,9 +303,11 @@ class FakeShop:
                     total=variant.price * quantity,
                     brand=product.brand,
                     weight_g=variant.weight_g,
-                )  # fmt: skip
+                )
             )
-            if variant.available < quantity:
+            if 0 < variant.available < quantity and self.low_stock_as_the_cart_tells_it:
+                warnings.append(CartWarning(kind="low_stock", sku=Sku(sku), available=variant.available))
+            elif variant.available < quantity:
                 similar = self.catalog_recommend(catalog_tools.Recommend(product_id=sku))
                 alternatives = tuple(hit.product.id for hit in similar)
                 warnings.append(CartWarning(kind="out_of_stock", sku=Sku(sku), alternatives=alternatives))
@@ -533,7 +539,8 @@ class Chat:
             assert len(block.choices) <= limit
             assert len(block.text) <= 4000
             if block.kind in ("buttons", "list"):
-                assert block.choices and block.text.strip(), block
+                assert block.choices, block
+                assert block.text.strip(), block
                 assert len(block.text) <= 1024
             if block.kind == "text":
                 assert block.text.strip()

@@ -29,7 +29,7 @@ from agent_store.contracts.payments import GetPendingPayment, PaymentView, Submi
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.context import Context
-from agent_store.kernel.errors import Conflict, NotFound
+from agent_store.kernel.errors import Conflict, NotFound, TemporaryError
 from agent_store.kernel.ids import ConversationId, CustomerId, OrderId, ProductId, Sku
 from agent_store.kernel.money import Money
 from agent_store.kernel.sql import insert
@@ -209,6 +209,30 @@ async def clear(call: ClearCart, ctx: Context) -> CartView:
     await _change(ctx, "clear")
     await ctx.db.run(_DROP_ALL, {"p_customer": ctx.principal.customer_id})
     return await _view(ctx)
+
+
+def out_of_order(failures: int = 1_000_000) -> Agent:
+    """A cart agent whose tools cannot be reached the first `failures` times."""
+    broken = Agent("cart", tables=_tables)
+    left = failures
+
+    def fail() -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise TemporaryError("out of order")
+
+    @broken.tool(GetCart)
+    async def broken_view(call: GetCart, ctx: Context) -> CartView:
+        fail()
+        return await _view(ctx)
+
+    @broken.tool(AddToCart)
+    async def broken_add(call: AddToCart, ctx: Context) -> CartView:
+        fail()
+        return await add(call, ctx)
+
+    return broken
 
 
 # --- orders, delivery, payment ---------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def test_no_staff_tool_is_allowed() -> None:
 
 def test_specs_are_simple_schemas_of_allowed_tools() -> None:
     """No references, no nulls, two levels at most: Ollama's client drops deeper properties."""
-    for spec in policy.SPECS:
+    for spec in policy.specs():
         Draft202012Validator.check_schema(dict(spec.parameters))
         assert "$ref" not in str(spec.parameters)
         assert "anyOf" not in str(spec.parameters)

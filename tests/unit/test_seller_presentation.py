@@ -8,13 +8,17 @@ import pytest
 
 from agent_store.agents.seller import model, presentation, truth
 from agent_store.agents.seller.policy import CONFIRM_ORDER
-from agent_store.contracts.cart import GetCart
+from agent_store.contracts.cart import CartView, GetCart
 from agent_store.contracts.chat import ButtonsBlock, ListBlock, ProductsBlock, TextBlock
 from agent_store.contracts.common import Language
 from agent_store.contracts.orders import GetMyOrder
 from agent_store.kernel.brain import Block, Choice, Line
+from agent_store.kernel.ids import CustomerId
+from agent_store.kernel.money import Money
 from tests.unit.test_seller_truth import FULL, NOW, PRODUCTS, cart, ledger, order
 
+PAYMENT = model.Ledger(FULL.findings[-1:], NOW)
+EMPTY = ledger((GetCart(), CartView(customer_id=CustomerId("c1"), version=1, lines=(), subtotal=Money.zero())))
 LANGUAGES: tuple[Language, ...] = ("pt", "en", "es")
 
 
@@ -67,6 +71,30 @@ def test_only_a_yes_confirms_an_order() -> None:
     assert not render(Block(kind="buttons", text="?", choices=(other,))).confirms
 
 
+def test_a_product_of_several_prices_shows_where_they_start() -> None:
+    small, large = (
+        model.SeenVariant(sku=sku, price=Money.parse(price), available=5)
+        for sku, price in (("S", "10.00"), ("L", "12.00"))
+    )
+    gone = model.SeenVariant(sku="G", price=Money.parse("5.00"), available=0)
+    seen = model.SeenProduct(id="p", name="Vela", image="/media/p.png", variants=(large, small, gone))
+    until = NOW + timedelta(minutes=10)
+    finding = model.Finding(
+        source="s#1", tool="catalog.search", turn=1, at=NOW, products=(seen,), prices_until=until, stock_until=until
+    )
+    book = model.Ledger((finding,), NOW)
+    (block,) = render(Block(kind="products", items=("p", "G")), book=book).blocks
+    assert isinstance(block, ProductsBlock)
+    assert [(card.sku, str(card.price), card.note) for card in block.cards] == [
+        (None, "R$ 10,00", "Preço a partir de"),
+        ("G", "R$ 5,00", "Esgotado no momento"),
+    ]
+
+
+def test_a_products_block_without_items_is_a_text() -> None:
+    assert render(Block(kind="products", text="Nada ainda.")).blocks == (TextBlock(text="Nada ainda."),)
+
+
 def test_cards_come_from_findings_only() -> None:
     shown = render(
         Block(kind="products", text="Veja", items=("vestido-aurora", "CINTO-SOL-U", "vestido-aurora", "made-up"))
@@ -93,7 +121,15 @@ def test_a_card_says_nothing_of_stock_that_was_counted_too_long_ago() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     "book",
-    [ledger(), ledger(PRODUCTS), ledger((GetCart(), cart())), ledger(PRODUCTS, (GetMyOrder(), order())), FULL],
+    [
+        ledger(),
+        ledger(PRODUCTS),
+        ledger((GetCart(), cart())),
+        ledger(PRODUCTS, (GetMyOrder(), order())),
+        PAYMENT,
+        EMPTY,
+        FULL,
+    ],
 )
 def test_a_plain_answer_is_always_there_and_always_true(language: Language, book: model.Ledger) -> None:
     book.fresh = list(book.findings)

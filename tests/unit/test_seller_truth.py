@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,13 +11,14 @@ from hypothesis import strategies as st
 
 from agent_store.agents.seller import model, numbers, truth
 from agent_store.agents.seller.settings import SellerSettings
-from agent_store.contracts.cart import CartView, GetCart
-from agent_store.contracts.catalog import GetProducts, ProductView, VariantView
+from agent_store.contracts.cart import AddToCart, CartView, CartWarning, GetCart
+from agent_store.contracts.catalog import Category, GetProducts, ListCategories, ProductView, VariantView
 from agent_store.contracts.common import Item, PricedLine
 from agent_store.contracts.fulfillment import DeliveryOption, DeliveryQuote, PickupOption, QuoteDelivery
-from agent_store.contracts.inventory import LocationView
-from agent_store.contracts.orders import Delivery, GetMyOrder, OrderView
+from agent_store.contracts.inventory import Availability, GetAvailability, LocationView
+from agent_store.contracts.orders import Delivery, GetMyOrder, ListMyOrders, OrderView
 from agent_store.contracts.payments import GetPendingPayment, PaymentView
+from agent_store.contracts.pricing import GetPrices, GetQuote, PriceView, Quote, QuoteLine
 from agent_store.kernel.ids import CustomerId, OrderId, ProductId, Sku
 from agent_store.kernel.money import Money
 
@@ -106,6 +108,9 @@ def unsupported(text: str, book: model.Ledger = FULL, language: str = "pt", **sa
         ("pt", "Subtotal: R$ 399,80. Entrega por 15 reais. Total: 414,80."),
         ("pt", "Chega entre 08/01 e 12/01, em 3 a 5 dias úteis."),
         ("pt", "Entrega até segunda-feira, 12 de janeiro."),
+        ("pt", "Chega entre 2026-01-08 e 12/01/2026; recebe na semana que vem, no máximo em 1 semana."),
+        ("en", "It arrives on Thursday, Jan 8."),
+        ("pt", "O vestido aurora fica de 249,90 por 199,90."),
         ("pt", "Na loja fica pronto em 2 horas, ainda hoje, e a retirada é grátis."),
         ("pt", "O pedido AS-7K3F9Q foi confirmado e o pagamento foi aprovado."),
         ("pt", "O link https://shop.test/pay/abc vale até 15:30."),
@@ -148,6 +153,14 @@ def test_what_tools_gave_may_be_said(language: str, text: str) -> None:
         ("pt", "Só temos mais 7 no estoque."),
         ("pt", "Esse já esgotou."),
         ("pt", "Chega amanhã."),
+        ("pt", "Chega em 2026-03-01."),
+        ("pt", "Chega até 10/01/26."),
+        ("pt", "Entrega em 2 semanas, ou na próxima sexta."),
+        ("pt", "São só 50 centavos."),
+        ("pt", "Custa um real e cinquenta centavos."),
+        ("pt", "De 300 por 150!"),
+        ("pt", "Esse tem desconto de lançamento."),
+        ("pt", "Fechei seu pedido!"),
         ("pt", "A entrega chega em 1 dia."),
         ("pt", "Prazo:\n• expresso: 2 dias"),
         ("pt", "Receba até 10/01."),
@@ -204,6 +217,59 @@ def test_what_no_tool_gave_is_found(language: str, text: str) -> None:
 )
 def test_what_states_no_fact_is_let_through(language: str, text: str) -> None:
     assert unsupported(text, ledger(), language=language) == []
+
+
+def test_other_tools_facts_count_as_well() -> None:
+    sku = Sku("A")
+    warning = CartWarning(kind="price_changed", sku=sku, available=7, before=Money.parse("11.00"))
+    empty = CartView(customer_id=CustomerId("c1"), version=1, lines=(), subtotal=Money.zero(), warnings=(warning,))
+    book = ledger(
+        (GetPrices(skus=(sku,)), (PriceView(sku=sku, price=Money.parse("12.00"), list_price=Money.parse("16.00")),)),
+        (GetAvailability(skus=(sku,)), (Availability(sku=sku, available=9),)),
+        (
+            GetQuote(lines=(Item(sku=sku, quantity=2),)),
+            Quote(
+                lines=(QuoteLine(sku=sku, quantity=2, unit=Money.parse("13.00"), total=Money.parse("26.00")),),
+                subtotal=Money.parse("26.00"),
+            ),
+        ),
+        (ListMyOrders(), (order("awaiting_payment"),)),
+        (ListCategories(), (Category(category="roupas", products=3),)),
+    )
+    assert unsupported("Sai por R$ 13,00, dois por R$ 26,00, com 25% de desconto; restam 9 unidades.", book) == []
+    assert unsupported("O pedido AS-7K3F9Q soma R$ 414,80.", book) == []
+    cart_only = ledger((GetCart(), empty))
+    assert unsupported("Antes custava R$ 11,00 e restam 7 unidades.", cart_only) == []
+
+
+def test_a_refusal_tells_what_is_left() -> None:
+    tool = AddToCart(sku=Sku("A"), quantity=9)
+    found = model.find_in_refusal(tool, {"available": 2}, call="c", turn=1, at=NOW, settings=SETTINGS)
+    assert found is not None
+    assert unsupported("Restam 2 unidades.", model.Ledger((found,), NOW)) == []
+    assert model.find_in_refusal(tool, {}, call="c", turn=1, at=NOW, settings=SETTINGS) is None
+    assert model.find(GetCart(), None, call="c", turn=1, at=NOW, settings=SETTINGS) is None
+
+
+@pytest.mark.parametrize("text", ["[]", "nonsense", '"x"'])
+def test_a_memory_that_is_no_object_is_forgotten(text: str) -> None:
+    assert model.read_memory(text) == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_steps": 0},
+        {"rewrites": -1},
+        {"history": 101},
+        {"turn_time": timedelta(0)},
+        {"misses": 0},
+        {"price_ttl": timedelta(-1)},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="SellerSettings"):
+        SellerSettings(**fields)
 
 
 def test_a_price_of_another_product_does_not_support_a_claim() -> None:

@@ -418,9 +418,11 @@ class Dispatcher:
 
     async def hold(self, delivery: Delivery, due: datetime) -> None:
         """Park again what a killed process had parked, unless its turn has come."""
-        self._hold(delivery, due)
+        delivery.patience = due
         if await self._last(self._world.store.reader, delivery) >= _sequence(delivery) - 1:
-            self._release(delivery)
+            self.deliver(delivery)
+        else:
+            self._hold(delivery, due)
 
     def _lose_patience(self, delivery: Delivery) -> None:
         waiting = self._parked.get(_place(delivery), [])
@@ -432,12 +434,11 @@ class Dispatcher:
                     self._release(other)
 
     def _release(self, delivery: Delivery) -> None:
-        waiting = self._parked.get(_place(delivery), [])
-        if delivery in waiting:
-            waiting.remove(delivery)
-            if not waiting:
-                del self._parked[_place(delivery)]
-            self.deliver(delivery)
+        waiting = self._parked[_place(delivery)]
+        waiting.remove(delivery)
+        if not waiting:
+            del self._parked[_place(delivery)]
+        self.deliver(delivery)
 
     def _unpark_next(self, delivery: Delivery) -> None:
         for other in sorted(self._parked.get(_place(delivery), ()), key=_sequence):

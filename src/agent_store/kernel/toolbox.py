@@ -115,6 +115,8 @@ class LocalToolbox:
             context = contexts.ReadContext(world, consumer, event, principal, key or "")
             async with asyncio.timeout(timeout):
                 return await binding.handler(tool, context)
+        if key is not None:  # one customer's key never gives another customer's result
+            key = f"{principal.customer_id or principal.staff or ''}:{key}"
         call_key = key or new_id()
         digest = contexts.digest_of(tool)
         if binding.mode == "write":

@@ -7,6 +7,7 @@ makes every commit durable against power loss; grouping keeps that from costing 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -306,12 +307,9 @@ class SqliteStore:
                     )
 
     def _roll_back(self) -> None:
-        try:
+        with contextlib.suppress(sqlite3.ProgrammingError):  # abandoned: closing the file has rolled back already
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-        except sqlite3.ProgrammingError:
-            if not self._closing:  # abandoned: the file is closed already, and that has rolled back
-                raise
 
     async def _run_job(self, job: _Job) -> None:
         execute = self._writer.execute

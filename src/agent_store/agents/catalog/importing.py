@@ -9,7 +9,7 @@ from typing import Any
 
 from agent_store.agents.catalog import model
 from agent_store.agents.catalog.repository import Catalog, Imports, Projections
-from agent_store.agents.catalog.search import Document
+from agent_store.agents.catalog.search import Document, ranked_terms
 from agent_store.agents.catalog.sqlite_search import SqliteSearch
 from agent_store.agents.catalog.tables import BRAND_SHIFT
 from agent_store.agents.catalog.words import size_key
@@ -92,7 +92,7 @@ async def _put_some(
         words.update((product.brand, word) for word in model.vocabulary(written))
         categories[product.brand, product.category] += 1
         documents.append(model.document(number, written))
-        rows.append(_product_row(product, number))
+        rows.append(_product_row(product, number, ranked_terms(documents[-1])))
     await imports.add(rows, _variant_rows(products), _complement_rows(products), revision, ctx.now())
     await index.put(documents)
     known = [p.id for p in products if p.id in old or any(variant.sku in owners for variant in p.variants)]
@@ -120,7 +120,7 @@ def _number(product: ImportProduct, old: Row | None, numbers: dict[str, tuple[in
     return (brand << BRAND_SHIFT) + last + 1
 
 
-def _product_row(product: ImportProduct, number: int) -> dict[str, Any]:
+def _product_row(product: ImportProduct, number: int, terms: str) -> dict[str, Any]:
     return {
         "number": number,
         "id": product.id,
@@ -130,6 +130,7 @@ def _product_row(product: ImportProduct, number: int) -> dict[str, Any]:
         "available": 0,
         "colors": "",
         "sizes": "",
+        "terms": terms,
         "maker": product.maker,
         "name": product.name,
         "tags": list(product.tags),

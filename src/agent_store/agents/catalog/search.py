@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from math import log
 from typing import Literal, Protocol
 
 from agent_store.agents.catalog import synonyms
@@ -105,16 +107,18 @@ class Match:
 
 @dataclass(slots=True)
 class Candidate:
-    """A product that fits. `score`: higher fits better; `colors` and `sizes` are what is in stock."""
+    """A product that fits. `colors` and `sizes` are what is in stock, `terms` see `ranked_terms`; `score` (higher fits
+    better) is 0 before `rank`."""
 
     number: int
     id: str
-    score: float
     category: str
     maker: str
     price_minor: int | None
     colors: tuple[str, ...]
     sizes: tuple[str, ...]
+    terms: str = ""
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,8 @@ class SearchIndex(Protocol):
         ...
 
     async def find(self, match: Match, filters: Filters, *, by_price: bool = False) -> list[Candidate]:
-        """At most `RANKED` products that fit, best first; without words the newest, or the cheapest (`by_price`)."""
+        """At most `RANKED` products that fit, not ranked yet: those that have all words outside their description
+        first, then the newest; without words the newest, or the cheapest (`by_price`)."""
         ...
 
     async def put(self, documents: Sequence[Document]) -> None: ...
@@ -149,33 +154,46 @@ def understand(text: str, words: Words, categories: Iterable[str]) -> Understood
     """Read a customer's words with the vocabulary of the products that are searched."""
     asked, sizes = question(text)
     heads = {key for category in categories for key in stems(category)}
-    groups: list[Group] = []
-    said: list[str] = []
-    unknown: list[str] = []
-    mended = False
+    read = _read(asked, words, heads)
+    mended = read.said != asked
+    if mended:
+        # Once more: words that are right now may be a phrase ("carregdor portatil").
+        read = _read(read.said, words, heads)
+    return Understood(
+        groups=tuple(dict.fromkeys(read.groups)),
+        sizes=tuple(size_key(size) for size in sizes),
+        corrected=" ".join(read.said) if mended else None,
+        unknown=tuple(read.unknown),
+    )
+
+
+@dataclass(slots=True)
+class _Read:
+    """What words came to: groups, the words with typos mended, those that nothing has."""
+
+    groups: list[Group] = field(default_factory=list[Group])
+    said: list[str] = field(default_factory=list[str])
+    unknown: list[str] = field(default_factory=list[str])
+
+
+def _read(asked: list[str], words: Words, heads: set[str]) -> _Read:
+    read = _Read()
     index = 0
     while index < len(asked):
         taken, phrase_group = _phrase(asked, index, words, heads)
         if phrase_group is not None:
-            groups.append(phrase_group)
-            said.extend(asked[index : index + taken])
+            read.groups.append(phrase_group)
+            read.said.extend(asked[index : index + taken])
             index += taken
             continue
         word = asked[index]
         index += 1
-        found, spelled, changed = _word(word, words, heads)
-        said.extend(spelled)
-        mended = mended or changed
-        groups.extend(found)
+        found, spelled = _word(word, words, heads)
+        read.said.extend(spelled)
+        read.groups.extend(found)
         if not found:
-            unknown.append(word)
-    unique = tuple(dict.fromkeys(groups))
-    return Understood(
-        groups=unique,
-        sizes=tuple(size_key(size) for size in sizes),
-        corrected=" ".join(said) if mended else None,
-        unknown=tuple(unknown),
-    )
+            read.unknown.append(word)
+    return read
 
 
 def _phrase(asked: list[str], index: int, words: Words, heads: set[str]) -> tuple[int, Group | None]:
@@ -195,23 +213,23 @@ def _phrase(asked: list[str], index: int, words: Words, heads: set[str]) -> tupl
     return 0, None
 
 
-def _word(word: str, words: Words, heads: set[str]) -> tuple[list[Group], list[str], bool]:
-    """Groups for one word, how it is spelled, and whether that is a correction."""
+def _word(word: str, words: Words, heads: set[str]) -> tuple[list[Group], list[str]]:
+    """Groups for one word, and how it is spelled."""
     group = _group((stem(word),), words, heads)
     if group is not None:
-        return [group], [word], False
+        return [group], [word]
     guesses = words.guess(word)
     meant = [(guess, found) for guess in guesses if (found := _group((stem(guess.word),), words, heads)) is not None]
     parts = _split(word, words) if not meant or meant[0][0].cost > 0.8 else None
     if parts is not None:
         split = [found for part in parts if (found := _group((stem(part),), words, heads)) is not None]
-        return split, list(parts), True
+        return split, list(parts)
     if not meant:
-        return [], [word], False
-    best = meant[0]
-    any_of = tuple(dict.fromkeys(phrase for _, found in meant for phrase in found.any_of))
-    merged = replace(best[1], any_of=any_of, products=sum(found.products for _, found in meant))
-    return [merged], [word if best[0].completed else best[0].word], not best[0].completed
+        return [], [word]
+    best, first = meant[0]
+    any_of = tuple(dict.fromkeys(phrase for _, found in meant for phrase in found.any_of))[:ALTERNATIVES]
+    merged = replace(first, any_of=any_of, products=sum(found.products for _, found in meant))
+    return [merged], [word if best.completed else best.word]
 
 
 def _split(word: str, words: Words) -> tuple[str, str] | None:
@@ -314,3 +332,71 @@ def relaxations(filters: Filters) -> list[tuple[str, ...]]:
     single = [(name,) for name in named if name != "category"]
     growing = [tuple(named[: count + 1]) for count in range(1, len(named))]
     return [(), *single, *(step for step in growing if step not in single)]
+
+
+RANKED_FIELDS: tuple[tuple[str, float], ...] = (
+    ("name", 10.0), ("category", 8.0), ("tags", 5.0), ("color", 4.0), ("maker", 4.0), ("attributes", 2.0),
+)  # fmt: skip
+"""What a search ranks by, the most telling field first, with what a word in it weighs; in the description alone it
+weighs 1."""
+
+_WEIGHTS = tuple(weight for _, weight in RANKED_FIELDS)
+_SATURATION = 1.2
+"""BM25's k1: how soon more of the same stops counting."""
+
+_SYNONYM = 0.85
+"""What a synonym weighs beside the word itself."""
+
+_COLOR_BOOST, _HEAD_BOOST = 1.3, 2.0
+
+
+def ranked_terms(document: Document) -> str:
+    """The stems by field, in the order of RANKED_FIELDS, each between spaces: " vestid aurora | vestid | festa | "."""
+    return f" {' | '.join(document.fields.get(name, '') for name, _ in RANKED_FIELDS)} "
+
+
+def rank(found: Iterable[Candidate], groups: Sequence[Group], products: int) -> list[Candidate]:
+    """Best first: a BM25 whose term frequency is the weight of the fields that have the word, out of `products`.
+
+    Not the index's own bm25(): that walks through all products that have any of the words, to count them, and adds
+    synonyms up as if each were another thing asked for. The vocabulary knows the counts already.
+    """
+    heads = tuple(frozenset(phrase) for group in groups if group.head for phrase in group.any_of)
+    colors = tuple(frozenset(phrase) for group in groups if group.kind == "color" for phrase in group.any_of)
+    asked = [
+        (log(1 + products / (1 + group.products)), [tuple(f" {part} " for part in phrase) for phrase in group.any_of])
+        for group in groups
+    ]
+    ranked = list(found)
+    for candidate in ranked:
+        terms = candidate.terms
+        score = sum(rarity * _weight(terms, phrases) for rarity, phrases in asked) * (1 - len(terms) / 20_000)
+        if colors and any(color <= stem_set(shown) for shown in candidate.colors for color in colors):
+            score *= _COLOR_BOOST
+        if heads and any(phrase <= stem_set(candidate.category) for phrase in heads):
+            score *= _HEAD_BOOST
+        candidate.score = score
+    ranked.sort(key=lambda candidate: (-candidate.score, -candidate.number))
+    return ranked
+
+
+def _weight(terms: str, phrases: Sequence[tuple[str, ...]]) -> float:
+    """How well the best of the phrases fits, saturated; the first phrase is the word itself."""
+    best = 0.0
+    share = 1.0
+    for phrase in phrases:
+        weight = 0.0
+        for part in phrase:
+            at = terms.find(part)
+            weight += 1.0 if at < 0 else _WEIGHTS[terms.count("|", 0, at)] + terms.count(part, at + 1)
+        weight *= share / len(phrase)
+        if weight > best:
+            best = weight
+        share = _SYNONYM
+    return best * (1 + _SATURATION) / (best + _SATURATION)
+
+
+@lru_cache(maxsize=4096)
+def stem_set(text: str) -> frozenset[str]:
+    """Colours and categories are few: their stems are worked out once."""
+    return frozenset(stems(text))

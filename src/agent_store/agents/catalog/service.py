@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from agent_store.agents.catalog import model
 from agent_store.agents.catalog.repository import Catalog, Projections
@@ -18,12 +17,13 @@ from agent_store.agents.catalog.search import (
     color_phrases,
     ladder,
     maker_group,
+    rank,
     relaxations,
     understand,
 )
 from agent_store.agents.catalog.sqlite_search import SqliteSearch
 from agent_store.agents.catalog.synonyms import Phrase
-from agent_store.agents.catalog.words import size_key, stems
+from agent_store.agents.catalog.words import size_key
 from agent_store.contracts.catalog import (
     Category,
     Facet,
@@ -47,7 +47,6 @@ ASKED_AT_ONCE = 500
 FACETS = 20
 """Values of a facet at most, the most frequent ones."""
 
-_COLOR_BOOST, _HEAD_BOOST = 1.3, 2.0
 _CHEAP_ENOUGH_TO_COUNT = 0.35
 """Sorted by price, a product counts from this share of the best score on: the cheapest phone is no phone case."""
 
@@ -62,14 +61,15 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
     brand = call.brand or ctx.principal.brand or "*"
     scope = None if brand == "*" else brand
     words = (await index.vocabulary()).of(scope)
-    known = [row["category"] for row in await ctx.get(Catalog).categories(scope)]
+    shelves = {row["category"]: row["products"] for row in await ctx.get(Catalog).categories(scope)}
+    known = tuple(shelves)
     meant = understand(call.text, words, known)
     slugs = category_slugs(call.category, known) if call.category else None
     lost: tuple[str, ...] = ()
     if slugs == () and call.category:
         # Not a category here, but perhaps a word of the products: "batom" among "labios".
         more = understand(call.category, words, known)
-        meant = replace(meant, groups=(*meant.groups, *more.groups), unknown=(*meant.unknown, *more.unknown))
+        meant = replace(meant, groups=tuple(dict.fromkeys((*meant.groups, *more.groups))))
         slugs, lost = None, () if more.groups else ("category",)
     filters = Filters(
         brand=scope,
@@ -85,7 +85,7 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
         return SearchResult(hits=(), total=0, corrected=meant.corrected)
     plan = await _find(index, meant, filters, call)
     colors = tuple(phrase for group in meant.groups if group.kind == "color" for phrase in group.any_of)
-    ranked = _ranked(plan.found, meant.groups, colors, call)
+    ranked = _ranked(plan.found, meant.groups, call, sum(shelves.values()))
     page = ranked[call.offset : call.offset + call.limit]
     products = await _views(ctx, await ctx.get(Catalog).by_number([found.number for found in page]))
     hits: list[Hit] = []
@@ -145,32 +145,16 @@ async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: S
     return _Plan((), filters)
 
 
-def _ranked(
-    found: Sequence[Candidate], groups: Sequence[Group], colors: Sequence[Phrase], call: SearchProducts
-) -> list[Candidate]:
-    """Adjust the index's scores: what is the kind of product that was asked for, and has the colour in stock, is better."""
-    heads = [frozenset(phrase) for group in groups if group.head for phrase in group.any_of]
-    asked = [frozenset(phrase) for phrase in colors]
-    scored = list(found)
-    for candidate in scored:
-        if asked and any(color <= _stem_set(shown) for shown in candidate.colors for color in asked):
-            candidate.score *= _COLOR_BOOST
-        if heads and any(phrase <= _stem_set(candidate.category) for phrase in heads):
-            candidate.score *= _HEAD_BOOST
+def _ranked(found: Sequence[Candidate], groups: Sequence[Group], call: SearchProducts, products: int) -> list[Candidate]:
+    """In the order asked for. By price, what fits the words badly is left out."""
+    ranked = rank(found, groups, products) if groups else list(found)
     if call.sort == "relevance":
-        scored.sort(key=lambda candidate: (-candidate.score, -candidate.number))
-        return scored
-    if scored and groups:
-        enough = max(candidate.score for candidate in scored) * _CHEAP_ENOUGH_TO_COUNT
-        scored = [candidate for candidate in scored if candidate.score >= enough]
-    scored.sort(key=lambda candidate: candidate.price_minor or 0, reverse=call.sort == "-price")
-    return scored
-
-
-@lru_cache(maxsize=4096)
-def _stem_set(text: str) -> frozenset[str]:
-    """Colours and categories are few: their stems are worked out once."""
-    return frozenset(stems(text))
+        return ranked
+    if ranked and groups:
+        enough = ranked[0].score * _CHEAP_ENOUGH_TO_COUNT
+        ranked = [candidate for candidate in ranked if candidate.score >= enough]
+    ranked.sort(key=lambda candidate: candidate.price_minor or 0, reverse=call.sort == "-price")
+    return ranked
 
 
 async def _by_code(ctx: Context, call: SearchProducts) -> SearchResult | None:

@@ -1,10 +1,10 @@
-"""The index on SQLite: FTS5 with weighted bm25, the vocabulary in memory."""
+"""The index on SQLite: FTS5 finds, the vocabulary is in memory."""
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,9 +17,6 @@ from agent_store.kernel.context import Repository, Row, Session
 
 SCANNED = 4000
 """Products whose filters are looked at in one search at most: of what fits the words, the newest."""
-
-_WEIGHTS = {"name": 10, "category": 8, "tags": 5, "maker": 5, "color": 4, "attributes": 2, "description": 1, "size": 0}
-_RANK = f"bm25(catalog_index, {', '.join(str(_WEIGHTS[name]) for name in t.FIELDS)})"
 
 _NAMES, _PLACES = ", ".join(t.FIELDS), ", ".join(f":{name}" for name in t.FIELDS)
 _ADD = text(f"INSERT INTO catalog_index (rowid, {_NAMES}) VALUES (:number, {_PLACES})")  # noqa: S608  # our own names
@@ -39,6 +36,9 @@ _vocabularies: OrderedDict[str, Vocabulary] = OrderedDict()
 """By the catalogue's generation, so that two stores in one process never mix; the last few used."""
 
 _KEPT = 4
+_TELLING = "name category tags maker color"
+"""Columns whose words say what a product is."""
+
 _EVERYTHING = (0, (1 << 63) - 1)
 
 
@@ -79,27 +79,43 @@ class SqliteSearch(Repository):
         bounds = await self._bounds(filters.brand)
         if bounds is None:
             return []
-        asked = Match((*match.every, *_as_groups(filters)), match.some)
+        groups = _as_groups(filters)
         params: dict[str, Any] = {"low": bounds[0], "high": bounds[1], **_values(filters)}
-        if asked.empty:
-            along_price = by_price or filters.min_price is not None or filters.max_price is not None
-            if filters.brand is not None and (along_price or filters.categories is not None):
-                params["brand"] = filters.brand
-                del params["low"], params["high"]
-            statement = _browse(tuple(sorted(params)), along_price, filters.in_stock)
-        else:
-            params["match"] = _expression(asked)
-            if match.empty or match.at_most > SCANNED:
-                skip = {"match": params["match"], "low": bounds[0], "high": bounds[1], "skip": SCANNED}
-                if (edge := await self.db.first(_EDGE, skip)) is not None:
-                    params["low"] = edge["number"] + 1
-            statement = _ranked(tuple(sorted(params)), filters.in_stock, not match.empty)
-        found = [_candidate(row) for row in await self.db.all(statement, {**params, "limit": RANKED})]
-        if by_price:
-            found.sort(key=lambda candidate: (candidate.price_minor or 0, -candidate.number))
-        else:
-            found.sort(key=lambda candidate: (-candidate.score, -candidate.number))
-        return found
+        if match.empty and not groups:
+            return await self._browse(params, filters, by_price)
+        expression = _expression(match)
+        narrow = [_one(group) for group in groups]
+        if match.empty:
+            return await self._matching(" AND ".join(narrow), params, filters)
+        if match.at_most <= RANKED:
+            return await self._matching(" AND ".join((expression, *narrow)), params, filters)
+        telling = f"{{{_TELLING}}} : ({expression})"
+        found = await self._matching(" AND ".join((telling, *narrow)), params, filters)
+        if len(found) < RANKED:
+            known = {candidate.number for candidate in found}
+            more = await self._matching(" AND ".join((expression, *narrow)), params, filters)
+            found.extend(candidate for candidate in more if candidate.number not in known)
+        return found[:RANKED]
+
+    async def _matching(self, expression: str, params: Mapping[str, Any], filters: Filters) -> list[Candidate]:
+        statement = _matched(tuple(sorted(params)), filters.in_stock)
+        low = params["low"]
+        if filters.named():
+            # Filters look at every product that fits the words, until enough are found: not at more than so many.
+            skip = {"match": expression, "low": low, "high": params["high"], "skip": SCANNED}
+            edge = await self.db.first(_EDGE, skip)
+            low = low if edge is None else edge["number"] + 1
+        rows = await self.db.all(statement, {**params, "low": low, "match": expression, "limit": RANKED})
+        return [_candidate(row) for row in rows]
+
+    async def _browse(self, params: Mapping[str, Any], filters: Filters, by_price: bool) -> list[Candidate]:
+        along_price = by_price or filters.min_price is not None or filters.max_price is not None
+        given = dict(params)
+        if filters.brand is not None and (along_price or filters.categories is not None):
+            given["brand"] = filters.brand
+            del given["low"], given["high"]
+        statement = _browsed(tuple(sorted(given)), along_price, filters.in_stock)
+        return [_candidate(row) for row in await self.db.all(statement, {**given, "limit": RANKED})]
 
     async def put(self, documents: Sequence[Document]) -> None:
         await self.db.many(
@@ -168,7 +184,7 @@ def _values(filters: Filters) -> dict[str, Any]:
     return values
 
 
-_COLUMNS = "p.number, p.id, p.category, p.maker, p.price_minor, p.colors, p.sizes"
+_COLUMNS = "p.number, p.id, p.category, p.maker, p.price_minor, p.colors, p.sizes, p.terms"
 
 
 def _conditions(given: tuple[str, ...], in_stock: bool) -> list[str]:
@@ -197,25 +213,24 @@ def _conditions(given: tuple[str, ...], in_stock: bool) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _ranked(given: tuple[str, ...], in_stock: bool, by_words: bool) -> TextClause:
-    """The newest that fit, with how well. Rows come in the index's own order, so that LIMIT stops the work."""
+def _matched(given: tuple[str, ...], in_stock: bool) -> TextClause:
+    """The newest that fit. Rows come in the index's own order, so that LIMIT stops the work."""
     where = ["catalog_index MATCH :match", "catalog_index.rowid BETWEEN :low AND :high", *_conditions(given, in_stock)]
-    score = f"-{_RANK}" if by_words else "0.0"
     return text(
-        f"SELECT {_COLUMNS}, {score} AS score FROM catalog_index"  # noqa: S608  # every value is a parameter
+        f"SELECT {_COLUMNS} FROM catalog_index"  # noqa: S608  # every value is a parameter
         " CROSS JOIN catalog_products p ON p.number = catalog_index.rowid"
         f" WHERE {' AND '.join(where)} ORDER BY catalog_index.rowid DESC LIMIT :limit"
     )
 
 
 @lru_cache(maxsize=256)
-def _browse(given: tuple[str, ...], along_price: bool, in_stock: bool) -> TextClause:
+def _browsed(given: tuple[str, ...], along_price: bool, in_stock: bool) -> TextClause:
     """Without words: along the index of prices when the price matters, else the newest."""
     where = _conditions(given, in_stock)
     where.append("p.brand = :brand" if "brand" in given else "p.number BETWEEN :low AND :high")
     order = "p.price_minor" if along_price else "p.number DESC"
     return text(
-        f"SELECT {_COLUMNS}, 0.0 AS score FROM catalog_products p"  # noqa: S608  # every value is a parameter
+        f"SELECT {_COLUMNS} FROM catalog_products p"  # noqa: S608  # every value is a parameter
         f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
     )
 
@@ -224,10 +239,10 @@ def _candidate(row: Row) -> Candidate:
     return Candidate(
         number=row["number"],
         id=row["id"],
-        score=row["score"],
         category=row["category"],
         maker=row["maker"],
         price_minor=row["price_minor"],
         colors=tuple(row["colors"].split("|")) if row["colors"] else (),
         sizes=tuple(row["sizes"].split("|")) if row["sizes"] else (),
+        terms=row["terms"],
     )

@@ -41,6 +41,7 @@ products = Table(
     Column("available", Integer, nullable=False),
     Column("colors", Text, nullable=False),
     Column("sizes", Text, nullable=False),
+    Column("terms", Text, nullable=False),
     Column("maker", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("tags", JSON, nullable=False),
@@ -55,7 +56,8 @@ products = Table(
     Index("catalog_products_by_any_price", "price_minor"),
 )
 """`price_minor` is the lowest price of its variants in stock (of all when none is), None before the first price came;
-`colors` and `sizes` are those in stock, joined by "|". All four follow from the variants."""
+`colors` and `sizes` are those in stock, joined by "|". All four follow from the variants. `terms` is what a search ranks
+by: the stems of the name, category, tags, colours, maker and attributes (see `search.RANKED_FIELDS`)."""
 
 variants = Table(
     "catalog_variants",

@@ -7,6 +7,7 @@ bad" are no anger: so a weak word never escalates alone, praise takes back, and 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from agent_store.agents.conversations.words import fold
 
@@ -76,8 +77,11 @@ _PRAISE = re.compile(
 _NOT = re.compile(r"\b(nao|nem|sem|not|isnt|arent|dont|never said|no|ni|sin|nada)( \w+)?\s*$")
 _SHOUT = re.compile(r"[A-ZÁÉÍÓÚÂÊÔÃÕÇÑ]{4,}")
 
-_STRONG_RE = tuple(re.compile(pattern) for pattern in _STRONG)
-_WEAK_RE = tuple(re.compile(pattern) for pattern in _WEAK)
+
+@cache
+def _compiled() -> tuple[tuple[re.Pattern[str], ...], tuple[re.Pattern[str], ...]]:
+    """Strong and weak cues; at the first message and not at import, since it takes some 15 ms."""
+    return tuple(map(re.compile, _STRONG)), tuple(map(re.compile, _WEAK))
 
 
 def _cues(patterns: tuple[re.Pattern[str], ...], text: str) -> int:
@@ -92,8 +96,9 @@ def _cues(patterns: tuple[re.Pattern[str], ...], text: str) -> int:
 def score(text: str) -> float:
     """0 (furious) … 1 (delighted); `NEUTRAL` when nothing is felt. The same text gives the same score."""
     folded = re.sub(r"\s+", " ", re.sub(r"['’`´.,;:!?¡¿()\"*_-]", " ", fold(text).replace("'", "").replace("’", "")))
-    strong = _cues(_STRONG_RE, folded)
-    weak = min(3, _cues(_WEAK_RE, folded))
+    strong_cues, weak_cues = _compiled()
+    strong = _cues(strong_cues, folded)
+    weak = min(3, _cues(weak_cues, folded))
     praise = min(3, len(_PRAISE.findall(folded)))
     value = NEUTRAL - 0.4 * strong - 0.11 * weak + 0.12 * praise
     if (strong or weak >= 2) and not praise:

@@ -195,8 +195,6 @@ class Order:
         if attempt != self.attempt or self.stock != "reserving":
             return []
         self.stock = "none"
-        if self.over or (self.lapsed and not self.captured):
-            return []
         return self._reject("out_of_stock", at, missing, alternatives)
 
     def payment_link_created(self, link: str, at: datetime) -> list[Event]:
@@ -347,8 +345,6 @@ class Order:
         return InventoryRelease(order_id=self.id, customer_id=self.customer_id, sold=sold, attempt=self.attempt)
 
     def _refund(self, reason: str) -> list[Event]:
-        if self.refunding:
-            return []
         self.refunding = True
         return [PaymentRefund(order_id=self.id, customer_id=self.customer_id, reason=reason)]
 

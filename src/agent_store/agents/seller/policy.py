@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast, get_args
 
 from pydantic import ValidationError
@@ -365,5 +366,7 @@ def _spec(contract: type[Tool[Any]], shown: Mapping[str, str], required: Sequenc
     )
 
 
-SPECS: tuple[ToolSpec, ...] = (*(_spec(*shown) for shown in _SHOWN), *_OWN)
-"""All that a model may call, with dots in the names; an adapter maps them to what its server takes."""
+@cache
+def specs() -> tuple[ToolSpec, ...]:
+    """All that a model may call, with dots in the names; an adapter maps them to what its server takes."""
+    return (*(_spec(*shown) for shown in _SHOWN), *_OWN)

@@ -253,7 +253,7 @@ class _Turn:
             system=f"{self._ctx.use(Directory).house_prompt()}\n\n{self._brand.prompt}".strip() if model_like else "",
             lines=self._lines,
             history=self._history or () if brain.wants_history else (),
-            tools=policy.SPECS if model_like else (),
+            tools=policy.specs() if model_like else (),
             steps=tuple(steps),
             memory=self._memory,
             now=self._began,

@@ -11,7 +11,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from agent_store.agents.seller.model import SAO_PAULO, Fact, FactKind, Known, Ledger, fold
@@ -127,11 +128,13 @@ def check(text: str, ledger: Ledger, echo: Echo, *, language: str = "pt", choice
     """
     supported: list[Supported] = []
     unsupported: list[Claim] = []
-    names = ledger.names()
+    names: frozenset[str] | None = None
+    today = ledger.now.astimezone(SAO_PAULO).date()
     for sentence in sentences(text, language=language, choice=choice):
-        claims = list(claims_in(sentence, ledger.now))
+        claims = _claims(sentence.text, sentence.language, sentence.heading, today)
         if not claims:
             continue
+        names = ledger.names() if names is None else names
         named = [name for name in names if name in sentence.folded]
         for claim in claims:
             if _echoed(claim, sentence, echo):
@@ -203,16 +206,25 @@ _NOT_FOUND = re.compile(r"\b(?:nao|not|no|n't|cannot|couldn't|sin|sem)\b")
 # --- reading claims ------------------------------------------------------------------------------------------------
 
 
-def claims_in(sentence: _Sentence, now: datetime) -> Iterator[Claim]:
-    """The claims of one sentence. Each rule takes what it reads out of the sentence, so the order matters."""
-    yield from _links(sentence)
-    yield from _orders(sentence)
-    yield from _discounts(sentence)
-    yield from _instalments(sentence)
-    yield from _dates(sentence, now)
-    yield from _amounts(sentence)
-    yield from _stock(sentence)
-    yield from _deeds(sentence)
+@lru_cache(maxsize=4096)
+def _claims(text: str, language: str, heading: str, today: date) -> tuple[Claim, ...]:
+    """The claims of one sentence. Each rule takes what it reads out of the sentence, so the order matters.
+
+    Kept in memory, since a shop says many of its sentences again and again.
+    """
+    sentence = _Sentence(
+        text, fold(text), text.rstrip().endswith("?"), choice=False, language=language, heading=heading
+    )
+    return (
+        *_links(sentence),
+        *_orders(sentence),
+        *_discounts(sentence),
+        *_instalments(sentence),
+        *_dates(sentence, today),
+        *_amounts(sentence),
+        *_stock(sentence),
+        *_deeds(sentence),
+    )
 
 
 def _is(kind: FactKind, value: int | str) -> Callable[[Fact], bool]:
@@ -394,9 +406,8 @@ _CLOCK = re.compile(r"\b([01]?\d|2[0-3])\s?[:h]\s?([0-5]\d)\b")
 _MINUTES = re.compile(rf"({COUNT})\s*(?:minutos?|minutes?|mins?)\b")
 
 
-def _dates(sentence: _Sentence, now: datetime) -> Iterator[Claim]:
+def _dates(sentence: _Sentence, today: date) -> Iterator[Claim]:
     delivery = bool(_DELIVERY.search(sentence.folded) or _DELIVERY.search(sentence.heading))
-    today = now.astimezone(SAO_PAULO).date()
     for match in sentence.take(_ISO):
         yield _day_claim(sentence, match, [(int(match[1]), int(match[2]), int(match[3]))])
     for match in list(_SLASHED.finditer(sentence.left)):

@@ -283,6 +283,48 @@ def _line(turn: Turn, lines: Sequence[PricedLine], act: Act) -> tuple[PricedLine
     return None, None
 
 
+async def swap(turn: Turn, act: Act) -> None:
+    """ "Troca o vestido pelo M": the same product in another variant; the new one goes in before the old comes out."""
+    cart = await turn.ask(GetCart())
+    if isinstance(cart, Failed):
+        turn.say("trouble")
+        return
+    if not cart.lines:
+        await shopping.refine(turn, act)
+        return
+    line, _ = _line(turn, cart.lines, Act("remove", text=act.text, positions=act.positions))
+    found = await turn.ask(GetProducts(ids=(line.sku,))) if line is not None else ()
+    if line is None or isinstance(found, Failed) or not found:
+        turn.say("swap_which")
+        _show(turn, cart)
+        return
+    product = found[0]
+    stock = [variant for variant in goods.in_stock(product.variants) if variant.sku != line.sku]
+    old = next((variant for variant in product.variants if variant.sku == line.sku), None)
+    mine = goods.dimensions(old) if old is not None else {}
+    fitting = [variant for variant in stock if goods.fits(variant, act, {})]
+    same = [
+        variant
+        for variant in fitting
+        if (not act.size and variant.size != mine.get("size")) + (not act.color and variant.color != mine.get("color"))
+        == 0
+    ]
+    if not fitting:
+        turn.say("not_in_that", name=product.name)
+        turn.memory.focus = goods.shown(product)
+        if stock:
+            turn.say("other_variants", names="; ".join(", ".join(goods.dimensions(v).values()) for v in stock[:6]))
+        return
+    new = (same or fitting)[0]
+    added = await turn.ask(AddToCart(sku=new.sku, quantity=line.quantity))
+    if isinstance(added, Failed):
+        await _refused(turn, new.sku, line.quantity, added)
+        return
+    after = await turn.ask(RemoveFromCart(sku=line.sku))
+    turn.say("swapped", title=goods.label(product, new))
+    _show(turn, added if isinstance(after, Failed) else after)
+
+
 async def remove_tapped(turn: Turn, act: Act) -> None:
     await _remove(turn, act.key, "", None)
 

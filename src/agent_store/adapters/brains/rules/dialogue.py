@@ -121,6 +121,8 @@ def _in_context(turn: Turn, act: Act, open_: Pending | None) -> Act:
                 return Act("checkout")
             if open_.kind == "variant":
                 return Act("answer_variant")
+        if open_.kind == "method" and act.intent == "quote" and not act.cep and not _HOW_MUCH.search(act.raw):
+            return Act("tap_method", key="delivery")
         superlative = _superlative(act, open_)
         if superlative is not None:
             return superlative
@@ -153,6 +155,8 @@ def _chosen(turn: Turn, act: Act, open_: Pending) -> Act | None:
     """One of the choices on the table, by its place ("o segundo") or by its title ("retirar na loja", "M")."""
     if not open_.choices or act.intent.startswith("tap_"):
         return None
+    if open_.kind == "variant" and act.attributes and act.quantity:
+        return None  # "5 do M": the variant's own way keeps the quantity
     titles = [title for _, title in open_.choices]
     if act.intent in (
         "pick",
@@ -204,6 +208,7 @@ def _superlative(act: Act, open_: Pending) -> Act | None:
     return None
 
 
+_HOW_MUCH = re.compile(r"\b(?:quanto|quantos|cuanto|how|qual|prazo|custa|cost|cuesta|demora)\b")
 _FAST = re.compile(r"\b(?:rapid\w*|urgente|quick\w*|fast\w*|antes|primeiro chega|asap)\b")
 _NEAR = re.compile(r"\b(?:perto|proxim[ao]|near\w*|closest|cerca\w*|qualquer)\b")
 
@@ -356,7 +361,7 @@ HANDLERS: dict[str, Handler] = {
     "tap_cat": shopping.category, "expensive": shopping.expensive, "discount": shopping.discount,
     "sale": shopping.discount, "think": shopping.think,
     # cart
-    "add": basket.add, "remove": basket.remove, "tap_remove": basket.remove_tapped, "tap_fewer": checkout.fewer, "view_cart": basket.view,
+    "add": basket.add, "swap": basket.swap, "remove": basket.remove, "tap_remove": basket.remove_tapped, "tap_fewer": checkout.fewer, "view_cart": basket.view,
     "clear_cart": basket.clear, "clear_yes": basket.clear_now, "clear_no": social.keep_shopping,
     # order
     "quote": _quote, "deliver": _deliver, "pickup": delivery.pickup, "pickup_info": delivery.pickup,

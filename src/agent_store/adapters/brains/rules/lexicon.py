@@ -33,9 +33,8 @@ BYE = re.compile(
     r"adios|hasta (?:luego|pronto|manana)|chau|nos vemos|good night|tenha um bom dia|bom fim de semana)\b"
 )
 PLEASE = re.compile(
-    r"\b(?:por favor|por gentileza|please|faz favor|fazendo favor|se (?:puder|der)|ai|ne|entao|bom|so|well)\b(?=$|[ ,.!?])"
+    r"\b(?:por favor|por gentileza|please|faz favor|fazendo favor|se puder|se der|ai|ne|entao)\b(?=$|[ ,.!?])"
 )
-POLITE = re.compile(r"\b(?:por favor|por gentileza|please|faz favor|pfv)\b")
 
 _YES = (
     r"(?:sim|isso(?: mesmo| ai)?|claro(?: que sim)?|pode(?: ser| sim| crer| fechar| confirmar| mandar| finalizar)?|com certeza|certeza|ok|okay|okey|"
@@ -233,10 +232,11 @@ INTENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 
 CLAUSES = re.compile(
-    r"[?!;\n]+|\.(?=\s|$)|,? (?:e|and|y|mas|but|pero|tambem|also|e tambem) (?=(?:quanto|qual|quais|manda|me manda|finaliz|fech|tira|remov|adicion|coloc|cancel|cade|quero falar|mostra|calcul|compar|how much|whats the|what is|show|place|checkout|check out|send|cuanto|muestra|quita|agreg|paga|ja |pode fechar|pode finalizar|quero fechar|quero finalizar|faz entrega|entregam|tem (?:frete|entrega))\b)|, (?=(?:quanto|qual (?:a|o)|finaliz|fecha|tira|remov|adicion|coloc|cade|how much|cuanto|e quanto)\b)"
+    r"[?!;\n]+|\.(?=\s|$)|,? (?:e|and|y|mas|but|pero|tambem|also|e tambem) (?=(?:quanto|qual|quais|manda|me manda|finaliz|fech|tira|remov|adicion|coloc|cancel|cade|quero falar|mostra|calcul|compar|how much|whats the|what is|show|place|checkout|check out|send|cuanto|muestra|quita|agreg|paga|ja |pode fechar|pode finalizar|quero fechar|quero finalizar|faz entrega|entregam|tem (?:frete|entrega))\w*)|, (?=(?:quanto|qual (?:a|o)|finaliz|fecha|tira|remov|adicion|coloc|cade|how much|cuanto|e quanto)\w*)"
 )
 """Where one message holds several wishes."""
 
+SWAP = re.compile(r"\b(?:troc\w+|troque|mud[ae]\w*|alter\w+|substitu\w+|swap|switch|change|cambi\w+|exchange)\b")
 THIS = re.compile(
     r"\b(?:ess[ea]s?|est[ea](?= |$|[?!.,])(?! (?:muito|caro|bem|bom|ai|em|no|na|com|meu|tudo))|isso|ele|ela|dele|dela|desse|dessa|deste|desta|nesse|nessa|aquel[ea]|this|that|it|these|them|es[aeo]|esto|dess[ea]s|o mesmo|a mesma|lo|"
     r"same)\b"
@@ -257,10 +257,7 @@ MAKER = re.compile(
     r"\b(?:da marca|de la marca|marca|brand|by the brand|from the brand|do fabricante|da) ([a-z0-9][a-z0-9&-]{1,30})\b"
 )
 MAKER_CUE = re.compile(r"\b(?:da marca|de la marca|marca|brand|do fabricante|from the brand)\b")
-REFINE = re.compile(
-    r"^\W*(?:e |and |y |mas |but |pero )?(?:tem|teria|tem ele|tem ela|tem esse|tem essa|vem|existe|faz|do you have (?:it|this|that|one|them)|does it come|got it|is there|have it|tienes?|tienen|lo tienen|hay|viene|quero|prefiro|so|only|apenas|just|in|em|na cor|no|na|de|queria|gostaria|pode ser|i prefer|mejor|melhor)?\b"
-)
-REMEMBER_CUE = re.compile(r"\b(?:tem|vem|existe|do you have it|does it come|tienes|hay|viene)\b")
+HAS_CUE = re.compile(r"\b(?:tem|tienen?|have it|vem|existe|do you have it|does it come|tienes|hay|viene)\b")
 
 NAME_CUE = re.compile(
     r"(?i)\b(?:meu nome (?:completo )?(?:é|e|eh)|me chamo|pode colocar (?:no nome d[eo]|em nome de)|em nome de|no nome de|nome:|nome completo:?|my (?:full )?name(?: is|'s|s|:)|i'?m called|name:|mi nombre (?:completo )?es|me llamo|nombre:|a nombre de|"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from agent_store.kernel.brain import Block, BrainAnswer, Step
@@ -11,6 +11,7 @@ from agent_store.kernel.money import Money
 
 _MONEY = re.compile(r"R\$\s?\d[\d.]*(?:,\d{2})?")
 _QUOTED = re.compile(r"'([^'\n]{1,200})'|\"([^\"\n]{1,200})\"")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _MARKS = re.compile(r"[*_~`]")
 _FACT = re.compile(
     r"\d|(?i:[úu]ltim|\blast\b|esgot|sold out|agotad|gr[áa]tis|\bfree\b|sem custo|sin costo|desconto|discount|descuento|"
@@ -46,7 +47,7 @@ def _without(blocks: Sequence[Block], steps: Sequence[Step], refused: Sequence[s
 
     mended: list[Block] = []
     for block in blocks:
-        text = "\n".join(line for line in block.text.split("\n") if keep(line)).strip()
+        text = "\n".join(kept for line in block.text.split("\n") if (kept := _kept(line, keep)) is not None).strip()
         items = tuple(item for item in block.items if item not in named and not strict)
         if (block.kind == "text" and not text) or (block.kind == "products" and not items):
             continue
@@ -59,6 +60,14 @@ def _without(blocks: Sequence[Block], steps: Sequence[Step], refused: Sequence[s
         news = {"text": text or (plain if choices else ""), "items": items, "choices": choices}
         mended.append(block.model_copy(update=news))
     return tuple(mended) or (Block(kind="text", text=plain),)
+
+
+def _kept(line: str, keep: Callable[[str], bool]) -> str | None:
+    """The line without the sentences that may not stay; None when none may."""
+    if not line or keep(line):
+        return line
+    sentences = [sentence for sentence in _SENTENCE.split(line) if keep(sentence)]
+    return " ".join(sentences) or None
 
 
 def _amounts(value: Any) -> Iterator[str]:

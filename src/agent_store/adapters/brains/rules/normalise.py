@@ -19,6 +19,8 @@ _LONG = re.compile(r"([a-fh-jl-wyz])\1{2,}")
 """Three and more of a letter are one: "oiiii". Not g, k and x: GGG and XXXL are sizes, kkk is a laugh."""
 _ODD = re.compile(r"[^a-z0-9$.,;:!?%#/+\n\"-]+")
 _SPACES = re.compile(r"[^\S\n]+")
+_UNIT = re.compile(r"(?<![\d.,])(\d{1,4}) (gb|tb|v|ml|kg|cm|hz|mah)\b")
+"""A unit belongs to its number before slang is written out: "1 tb" is no "também"."""
 _TOKEN = re.compile(r"[a-z0-9$%#/+-]+(?:[.,][0-9]+)*|[.,;:!?\n\"]")
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼ")
 _FOLD = str.maketrans({"“": '"', "”": '"', "–": "-", "—": "-", "º": "o", "ª": "a", "″": '"'})
@@ -41,7 +43,7 @@ def plain(text: str, language: str = "pt") -> str:
             text = text.replace(emoji, f" {word} ")
     text = strip_accents(text.translate(_APOSTROPHES).translate(_FOLD))
     text = _LONG.sub(r"\1", text).replace("p/ ", "para ").replace("c/ ", "com ")
-    text = _ODD.sub(" ", text)
+    text = _UNIT.sub(r"\1\2", _ODD.sub(" ", text))
     slang, own = SLANG, SLANG_BY_LANGUAGE.get(language, {})
     words: list[str] = []
     for token in _TOKEN.findall(text):

@@ -151,6 +151,12 @@ async def _run(turn: Turn, act: Act, known: set[str] | None = None) -> None:
     if isinstance(result, Failed):
         turn.say("trouble")
         return
+    await _show(turn, act, result, known)
+
+
+async def _show(turn: Turn, act: Act, result: SearchResult, known: set[str] | None = None) -> None:
+    memory = turn.memory
+    wanted = memory.search
     if not result.hits or ("text" in result.relaxed and not act.cue and not act.known and not wanted.color):
         await _nothing(turn, act, result)
         return
@@ -172,7 +178,7 @@ async def _run(turn: Turn, act: Act, known: set[str] | None = None) -> None:
     if len(memory.shown) == 1:
         one = memory.shown[0]
         buy = f"add:{one.sku}" if one.sku else f"product:{one.id}"
-        memory.pending = Pending("offer", yes=buy, product=one.id)
+        memory.pending = Pending("offer", yes=buy, product=one.id, quantity=act.quantity or 1)
         choices = [(buy, turn.t("b_add" if one.sku else "b_choose")), ("similar", turn.t("b_similar")), *choices]
     turn.choose(turn.t("which_one" if len(result.hits) > 1 else "like_it"), choices[:3])
 
@@ -222,7 +228,7 @@ async def details(turn: Turn, act: Act) -> None:
     found = [act.key] if act.key else [item.id for item in goods.refer(turn, act, most=3)]
     if not found:
         if act.text:
-            await search(turn, replace(act, cue=True))
+            await _named(turn, replace(act, cue=True))
         elif turn.memory.shown:
             which(turn)
         else:
@@ -236,6 +242,21 @@ async def details(turn: Turn, act: Act) -> None:
     else:
         product, *others = products
         await (compare(turn, act) if others else present(turn, product, act))
+
+
+async def _named(turn: Turn, act: Act) -> None:
+    """A product asked about by its name: itself when one has all the words, else what the search gives."""
+    result = await turn.ask(SearchProducts(text=act.text, limit=PAGE))
+    if isinstance(result, Failed):
+        turn.say("trouble")
+        return
+    names = goods.by_name([goods.shown(hit.product) for hit in result.hits], act.text, turn.request.language)
+    if len(names) == 1 and "text" not in result.relaxed:
+        product = next(hit.product for hit in result.hits if hit.product.id == names[0].id)
+        await present(turn, product, act)
+        return
+    turn.memory.search = LastSearch(text=act.text[:160])
+    await _show(turn, act, result)
 
 
 def which(turn: Turn, kind: str = "which_of_these") -> None:

@@ -74,7 +74,7 @@ _OPTION = re.compile(
     r"\b(\d{1,4}) ?(gb|tb|mb|ml|litros?|l|v|volts?|w|watts?|polegadas?|pol|inches|inch|pulgadas?|hz|mah|mm|cm|kg|fios)\b|\b(bivolt)\b|\b(\d{2})\""
 )
 _SIZE_CUE = re.compile(
-    r"\b(?:no |na |do |da |de |em |in |en |the |e )?(?:tamanho|size|talla|talle|numeracao|numero|calco|calca(?= \d)|uso|visto|veste|wear|num|nro)s?(?: e| o| is| es)?:? "
+    r"\b(?:no |na |do |da |de |em |in |en |the |e )?(?:tamanho|size|talla|talle|numeracao|numero|calco|uso|visto|veste|wear|num|nro)s?(?: e| o| is| es)?:? "
     r"(pp|p|m|gg|g|xgg|xg|eg|xs|xxs|s|l|xl|xxl|xxxl|ggg|3[3-9]|4[0-9]|5[0-8]|pequen[oa]|medi[oa]|grande|unic[oa]|small|medium|large|median[oa])\b"
 )
 _LETTER = re.compile(
@@ -92,7 +92,7 @@ _POSITION = re.compile(
 _NUMBERED = re.compile(
     r"(?:#|\b(?:numero|opcao|item|produto|number|option|opcion|product|producto|modelo) )(10|[1-9])\b|"
     r"\b(?:o|a|the|el|la|do|da|no|na|of the|del|al|ao|sobre o|sobre a|about) (?:numero |n )?(10|[1-9])\b"
-    r"(?! ?(?:reais|unidades?|pecas|x\b|mil|gb|ml|units|de |do |da ))"
+    r"(?! ?(?:reais|unidades?|pecas|x\b|mil|gb|ml|units))"
 )
 _MORE_NUMBERS = re.compile(r"^ ?(?:,|e|and|y|com|with|vs\.?|x|ou|or|contra|o|a|el|the|con| )+ ?(10|[1-9])\b")
 _QUANTITY = re.compile(

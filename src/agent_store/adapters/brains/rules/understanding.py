@@ -20,7 +20,7 @@ MOST_ACTS = 4
 _SOFT = frozenset({"out_of_scope", "smalltalk", "suggest", "help", "categories", "change", "stores"})
 """A product's noun beside these words means a product: "help me choose a phone" is a search."""
 _WITH_TEXT = frozenset(
-    {"details", "add", "remove", "compare", "discount", "cheaper", "pricier", "expensive", "suggest", "quote", "praise",
+    {"details", "add", "remove", "compare", "discount", "cheaper", "pricier", "expensive", "suggest", "quote", "praise", "swap",
      "pickup", "suits_me"}
 )  # fmt: skip
 _SOCIAL = (("greet", lexicon.GREET), ("wellbeing", lexicon.WELLBEING), ("thanks", lexicon.THANKS), ("bye", lexicon.BYE))
@@ -218,6 +218,8 @@ def _wish(clause: str, language: str) -> Act:
 def _intent(act: Act, clause: str) -> tuple[str, re.Pattern[str] | None]:
     if act.card:
         return "card", None
+    if act.attributes and lexicon.SWAP.search(clause) and not (act.order or act.cep):
+        return "swap", lexicon.SWAP
     for name, pattern in lexicon.INTENTS[2:]:
         if not pattern.search(clause):
             continue
@@ -251,7 +253,7 @@ def _fallback(act: Act, clause: str) -> str:
         return "add" if any(word in _POINTING for word in clause.split()) else "pick"
     if not words:
         if act.attributes:
-            return "add" if act.this and not lexicon.REMEMBER_CUE.search(clause) else "attributes"
+            return "add" if act.this and not lexicon.HAS_CUE.search(clause) else "attributes"
         if act.bounded or act.sort:
             return "attributes"
         if act.this or act.both or act.everything:

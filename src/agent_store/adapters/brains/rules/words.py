@@ -249,7 +249,7 @@ conseguir dar da_ sabe saber vende vendem vender disponivel disponiveis estoque 
 cor cores tamanho tamanhos numero marca preco precos valor reais r$ ate entre faixa bom boa bonito bonita legal
 bacana lindo linda outro outra outros outras quanto quanta custa custam loja moca moco amigo_ gente nao sim obrigado
 obrigada valeu beleza show sobre dessa desse deste desta nessa nesse pra pro ok tudo todo toda todos todas uso usar
-ideia sugestao pensando afim queremos dica
+ajuda ajudar escolher escolha ideia sugestao pensando afim queremos dica
 i im am is are was be been the an of in on at to for with without_ and or but if my your you me_ we our it its this that
 these those there have has had do does did dont want wants would like need needs looking look find finding search show
 send give get got buy any some something anything thing things one ones please hello hi hey what which who how much many
@@ -295,6 +295,11 @@ KNOWN = frozenset(
     | NUMBER_WORDS.keys()
     | bag(
         """
+    claro clara claros claras escuro escura escuros escuras light shopping canela pessoal pessoais banco bancos bolero
+    quiere quieren quieres quiera pagos limpa limpo limpos limpas custo gosto posto resto testa fresco fresca prego
+    cartaz pedra porta portas carga carne older trick cable entrada entradas contato retrato barba barco barra courto
+    corpo cerca cesto tocar tomar virar levar lavar outras mostarda pulso ponta pente palha penteado celeste cereja
+    cresce creme escolher escolha ajudar nunca sempre tarde noite manha semana domingo sabado segunda
     quer querem quando quantos quantas queridos quera pessoas precos compras entregas entregam retiro pago paga pagou
     fecha fechou trocas persona personas personal cancelei cancelou pedi pedir pedido compro comprei comprou carro
     carros caros cara mostro monstro barata frente fretes indico indicar valor valores verdade detalhado primeira

@@ -99,6 +99,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "warn_out": "⚠️ {title}: not enough units any more.",
     "warn_low": "⏳ {title}: last {count} units.",
     "warn_price": "ℹ️ The price of {title} has changed since you put it in.",
+    "swapped": "Swapped: it is {title} now.",
+    "swap_which": "Of which item in your cart?",
     "remove_which": "Which one shall I take out?",
     "removed": "I took {title} out of your cart.",
     "removed_empty": "I took {title} out of your cart; it's empty now.",

@@ -99,6 +99,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "warn_out": "⚠️ {title}: ya no hay unidades suficientes.",
     "warn_low": "⏳ {title}: últimas {count} unidades.",
     "warn_price": "ℹ️ El precio de {title} cambió desde que lo pusiste.",
+    "swapped": "Cambiado: ahora es {title}.",
+    "swap_which": "¿De cuál artículo del carrito?",
     "remove_which": "¿Cuál quieres quitar?",
     "removed": "Quité {title} del carrito.",
     "removed_empty": "Quité {title} del carrito, que ahora está vacío.",

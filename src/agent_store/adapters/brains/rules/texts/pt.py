@@ -107,6 +107,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "warn_out": "⚠️ {title}: não há mais unidades suficientes.",
     "warn_low": "⏳ {title}: últimas {count} unidades.",
     "warn_price": "ℹ️ O preço de {title} mudou desde que você colocou no carrinho.",
+    "swapped": "Troquei: agora é {title}.",
+    "swap_which": "De qual item do carrinho?",
     "remove_which": "Qual você quer tirar?",
     "removed": "Tirei {title} do carrinho.",
     "removed_empty": "Tirei {title} do carrinho, que agora está vazio.",

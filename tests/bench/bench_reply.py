@@ -1,0 +1,176 @@
+"""Message to durable reply with the rules brain, beside a bare aio-pika echo of as many hops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.bench.common import ROOT, Figure, percentile, rabbitmq_server
+
+HOPS = 4
+"""received → turn → response → send: the events between a message and its durable reply."""
+CUSTOMERS = 40
+ROUNDS = 6
+TEXTS = (
+    "Oi, quero um vestido vermelho até 300 reais",
+    "tem em azul?",
+    "quanto fica o frete pra 01310-100",
+    "mostra mais barato",
+    "quais são as categorias?",
+    "tem vestido de festa longo?",
+)
+
+
+class _Meta:
+    """A Graph API that takes everything at once: what is measured is the store."""
+
+    async def send(self, phone_number_id: str, payload: dict[str, Any]) -> str:
+        return f"wamid.{os.urandom(8).hex()}"
+
+    async def close(self) -> None:
+        return None
+
+
+async def measure(folder: Path) -> dict[str, Any]:
+    from agent_store.adapters.telemetry import logs
+    from agent_store.agents.whatsapp.model import parse
+    from agent_store.agents.whatsapp.ports import WhatsAppApi
+    from agent_store.contracts.whatsapp import WhatsAppMessageReceived, WhatsAppMessageSend
+    from agent_store.entrypoints.embedded import EmbeddedStore
+    from agent_store.entrypoints.settings import load
+    from agent_store.kernel.event import Envelope
+    from tests.bench.bench_webhook import delivery
+
+    logs.configure("error")
+    settings = load({}, data=folder, port=1, burst_window=timedelta(0), whatsapp_graph_url="http://127.0.0.1:1")
+    store = EmbeddedStore(settings, ports={WhatsAppApi: _Meta()})
+    steps: dict[str, list[float]] = defaultdict(list)
+    plain = store.metrics.handled
+
+    def handled(consumer: str, type: str, outcome: str, seconds: float) -> None:
+        steps[f"{consumer.partition('/')[0]}: {type.removeprefix('store.')}"].append(seconds)
+        plain(consumer, type, outcome, seconds)
+
+    store.metrics.handled = handled  # type: ignore[method-assign]  # a tap on the way
+    await store.start()
+    started: dict[str, float] = {}
+    ended: dict[str, float] = {}
+    answered: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def tap(events: Sequence[Envelope]) -> None:
+        now = time.perf_counter()
+        for event in events:
+            if event.type == WhatsAppMessageReceived.event_type:
+                started[event.correlationid or event.id] = now
+            elif event.type == WhatsAppMessageSend.event_type and event.correlationid in started:
+                ended.setdefault(event.correlationid, now)
+
+    store.runtime.listeners.append(tap)
+    number = 0
+
+    async def say(customer: int, text: str) -> float:
+        """From the parsed body to the first durable message back, in seconds."""
+        nonlocal number
+        number += 1
+        body = json.loads(delivery(number))
+        message = body["entry"][0]["changes"][0]["value"]
+        message["contacts"][0]["wa_id"] = message["messages"][0]["from"] = f"55119{customer:08d}"
+        message["messages"][0]["text"]["body"] = text
+        before = time.perf_counter()
+        await store.accept(parse(json.dumps(body).encode()))
+        return before
+
+    async def dialogue(customer: int, rounds: int) -> None:
+        for index in range(rounds):
+            await say(customer, TEXTS[index % len(TEXTS)])
+            await store.runtime.settle()
+
+    await dialogue(1, len(TEXTS))
+    started.clear()
+    ended.clear()
+    steps.clear()
+    # One at a time: what one message costs, and where.
+    singles = 60
+    cpu = time.process_time()
+    for index in range(singles):
+        await say(100 + index // len(TEXTS), TEXTS[index % len(TEXTS)])
+        await store.runtime.settle()
+    alone = (time.process_time() - cpu) / singles
+    latency_alone = [ended[id] - started[id] for id in ended]
+    way = {name: sum(values) / singles * 1e6 for name, values in steps.items()}
+    started.clear()
+    ended.clear()
+    # Many customers at once.
+    cpu, wall = time.process_time(), time.perf_counter()
+    for index in range(ROUNDS):
+        await asyncio.gather(*(say(1000 + customer, TEXTS[index]) for customer in range(CUSTOMERS)))
+        await store.runtime.settle()
+    total = CUSTOMERS * ROUNDS
+    seconds = time.perf_counter() - wall
+    used = (time.process_time() - cpu) / total
+    latency = [ended[id] - started[id] for id in ended]
+    rate = total / seconds
+    await store.stop()
+    return {
+        "alone_us": alone * 1e6, "used_us": used * 1e6, "rate": rate, "way": way, "answered": len(latency), "total": total,
+        "p50_alone": percentile(latency_alone, 0.5), "p99_alone": percentile(latency_alone, 0.99),
+        "p50": percentile(latency, 0.5), "p99": percentile(latency, 0.99),
+    }  # fmt: skip
+
+
+def _child() -> dict[str, Any]:
+    code = """
+import asyncio, json, tempfile
+from pathlib import Path
+from tests.bench.bench_reply import measure
+with tempfile.TemporaryDirectory() as folder:
+    print("RESULT", json.dumps(asyncio.run(measure(Path(folder)))))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            return dict(json.loads(line[7:]))
+    raise RuntimeError(f"the bench of a reply failed:\n{done.stderr[-2000:]}")
+
+
+def run() -> list[Figure]:
+    runs = [_child() for _ in range(3)]
+    best = sorted(runs, key=lambda result: result["used_us"])[1]
+    figures = [
+        Figure(
+            f"message → reply, {CUSTOMERS} customers at once", f"{best['rate']:.0f}/s, p50 {best['p50'] * 1e3:.0f} ms, p99 {best['p99'] * 1e3:.0f} ms",
+            f"{best['answered']} of {best['total']} answered",
+        ),
+        Figure("message → reply, one at a time", f"p50 {best['p50_alone'] * 1e3:.1f} ms, p99 {best['p99_alone'] * 1e3:.1f} ms", f"CPU {best['alone_us'] / 1e3:.1f} ms a message"),
+    ]  # fmt: skip
+    for name, microseconds in sorted(best["way"].items(), key=lambda item: -item[1])[:12]:
+        figures.append(Figure(f"  of the way: {name}", f"{microseconds / 1e3:.2f} ms a message"))
+    cpu = statistics.median(result["used_us"] for result in runs)
+    if rabbitmq_server() is None:
+        figures.append(Figure("message → reply, CPU", f"{cpu / 1e3:.2f} ms", "no rabbitmq-server to compare with"))
+        return figures
+    from tests.bench.bench_event import measure_echo
+
+    hop = asyncio.run(measure_echo())
+    ratio = cpu / (hop * HOPS)
+    figures.append(
+        Figure(
+            "message → durable reply, CPU", f"{cpu / 1e3:.2f} ms", f"{hop * HOPS / 1e3:.2f} ms aio-pika echo, {HOPS} hops",
+            f"{ratio:.2f} ×", "≤ 2 × the echo", ratio <= 2,
+        )
+    )  # fmt: skip
+    return figures
+
+
+__all__ = ["measure", "run", "tempfile"]
