@@ -85,7 +85,11 @@ async def test_a_search_shows_products_with_live_prices_and_stock() -> None:
         result = await house.search("vestido vermelho")
         assert ids(result) == ["aurora", "boot"], "the sold-out one is left out, the dress comes before the boot"
         dress = result.hits[0].product
-        assert (dress.image, dress.maker, dress.complements) == ("/media/products/aurora.png", "Aurora", ("sandal", "bag"))
+        assert (dress.image, dress.maker, dress.complements) == (
+            "/media/products/aurora.png",
+            "Aurora",
+            ("sandal", "bag"),
+        )
         assert [(v.color, v.size, v.price, v.available) for v in dress.variants] == [
             ("vermelho", "P", Money(minor=10_000), 5),
             ("vermelho", "M", Money(minor=10_000), 5),
@@ -94,7 +98,9 @@ async def test_a_search_shows_products_with_live_prices_and_stock() -> None:
         assert (result.total, result.corrected, result.relaxed) == (2, None, ())
 
 
-@pytest.mark.parametrize("text", ["vestdio midi", "vestido mídi", "VESTIDOS MIDI", "midi dress", "robe vestido midi aurora"])
+@pytest.mark.parametrize(
+    "text", ["vestdio midi", "vestido mídi", "VESTIDOS MIDI", "midi dress", "robe vestido midi aurora"]
+)
 async def test_typos_accents_and_languages_find_the_same(text: str) -> None:
     async with Shop() as house:
         assert ids(await house.search(text))[0] == "aurora"
@@ -126,6 +132,18 @@ async def test_filters_must_fit_one_variant_together() -> None:
         assert ids(await house.search(maker="aurra")) == ["aurora"]
 
 
+async def test_a_colour_filter_holds_whatever_colour_the_words_name() -> None:
+    async with Shop() as house:
+        found = await house.search("vestido vermelho", color="azul", relax=False)
+        assert [v.color for hit in found.hits for v in hit.product.variants] == ["azul-marinho"]
+
+
+async def test_the_colour_of_the_words_comes_first_among_the_variants() -> None:
+    async with Shop() as house:
+        found = await house.search("vestido azul aurora")
+        assert [v.color for v in found.hits[0].product.variants] == ["azul-marinho", "vermelho", "vermelho"]
+
+
 async def test_a_size_named_in_the_words_is_a_filter() -> None:
     async with Shop() as house:
         found = await house.search("vestido tamanho G")
@@ -137,7 +155,7 @@ async def test_what_fits_nothing_is_relaxed_and_named() -> None:
         cheap = await house.search("vestido longo", max_price=Money(minor=20_000))
         assert (ids(cheap), cheap.relaxed) == (["aurora"], ("text",))
         pink = await house.search("vestido", color="rosa")
-        assert (ids(pink), pink.relaxed) == (["aurora", "safira", "boot"], ("color",))
+        assert (ids(pink), pink.relaxed) == (["safira", "aurora", "boot"], ("color",))
         both = await house.search("bota", color="rosa", max_price=Money(minor=100))
         assert (ids(both), both.relaxed) == (["boot"], ("color", "max_price"))
         assert (await house.search("vestido", color="rosa", relax=False)).hits == ()
@@ -160,7 +178,9 @@ async def test_nonsense_finds_nothing() -> None:
         assert (result.hits, result.total, result.relaxed) == ((), 0, ())
 
 
-@pytest.mark.parametrize("text", ['"', "vestido OR", "NEAR(", "name:x*", "a' --", "*", "vestido) OR (bota", "{name}: x"])
+@pytest.mark.parametrize(
+    "text", ['"', "vestido OR", "NEAR(", "name:x*", "a' --", "*", "vestido) OR (bota", "{name}: x"]
+)
 async def test_no_text_is_an_operator_of_the_index(text: str) -> None:
     async with Shop() as house:
         await house.search(text)
@@ -347,7 +367,9 @@ async def test_a_faulty_import_changes_nothing() -> None:
 
 async def test_an_import_replaces_a_product_wholly() -> None:
     async with Shop() as house:
-        new = product("aurora", "Saia Rodada", "saias", {"sku": "AURORA-1", "color": "verde", "size": "M"}, tags=["linho"])
+        new = product(
+            "aurora", "Saia Rodada", "saias", {"sku": "AURORA-1", "color": "verde", "size": "M"}, tags=["linho"]
+        )
         await house.store.call(ImportCatalog(products=(new,)), STAFF)
         await house.store.settle()
         assert ids(await house.search("midi", relax=False)) == []
@@ -356,7 +378,7 @@ async def test_an_import_replaces_a_product_wholly() -> None:
         assert ([v.sku for v in view.variants], view.complements) == (["AURORA-1"], ())
         assert (await house.search("midi")).corrected != "midi", "its old words are gone from the vocabulary"
         found = await house.store.call(ListCategories(brand="fashion"))
-        assert [(c.category, c.products) for c in found][0] == ("sapatos", 2)
+        assert (found[0].category, found[0].products) == ("sapatos", 2)
 
 
 async def test_a_variant_that_comes_back_has_its_price_and_stock_at_once() -> None:

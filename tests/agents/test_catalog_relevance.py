@@ -40,7 +40,9 @@ async def test_rated_queries_find_what_was_meant() -> None:
     for kind, some in scores.items():
         mean = sum(score for score, _, _ in some) / len(some)
         print(f"nDCG@10 {kind}: {mean:.3f} over {len(some)} queries")
-        weak = [f"{score:.2f} {query.brand}: {query.query} → {found[:4]}" for score, query, found in some if score < 0.7]
+        weak = [
+            f"{score:.2f} {query.brand}: {query.query} → {found[:4]}" for score, query, found in some if score < 0.7
+        ]
         assert mean >= FLOORS[kind], "\n".join(weak)
 
 

@@ -183,11 +183,12 @@ async def test_a_pickup_is_told_as_one() -> None:
             fact(store, OrderShipped, 7, delivery=pickup),
             fact(store, OrderDelivered, 8, delivery=pickup),
         )
-        assert len(texts) == 3
+        assert len(texts) == 4
         assert "ready to pick up at Loja Paulista" in texts[0]
         assert "Delivery:" not in texts[0]
-        assert "counter of Loja Paulista" in texts[1]
-        assert "picked up" in texts[2]
+        assert "packed" in texts[1]
+        assert "counter of Loja Paulista" in texts[2]
+        assert "picked up" in texts[3]
 
 
 @pytest.mark.parametrize(
@@ -273,6 +274,7 @@ def _journey(store: ChatStore) -> list[Event]:
         a_failure(store, 1),
         a_failure(store, 2, failure="network_error", suggestions=("try_again",)),
         fact(store, OrderConfirmed, 5),
+        fact(store, OrderPicked, 6),
         fact(store, OrderShipped, 7),
         fact(store, OrderDelivered, 8),
     ]
@@ -290,9 +292,9 @@ async def test_each_is_told_once_however_often_it_comes() -> None:
 
 async def test_in_no_order_of_arrival_is_anything_told_twice_or_after_something_newer() -> None:
     async with ChatStore() as store:
-        for number, order in enumerate(permutations(range(6))):
-            if number % 12:
-                continue  # every twelfth of 720 reorderings: 60 customers
+        for number, order in enumerate(permutations(range(7))):
+            if number % 84:
+                continue  # one in 84 of 5,040 reorderings: 60 customers
             await store.write("oi", wa_id=f"55{number}")
             turn = store.turns[-1]
             await store.answer("Olá!")

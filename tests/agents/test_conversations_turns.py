@@ -17,6 +17,7 @@ from agent_store.contracts.chat import (
     ChatTurnExpired,
     CustomerNew,
     CustomerUpdated,
+    GetDecisions,
     GetHistory,
     GetProfile,
     GetTranscript,
@@ -32,7 +33,7 @@ from agent_store.contracts.whatsapp import WhatsAppStatus
 from agent_store.kernel.errors import Forbidden, InvalidInput, NotFound, StaleSpeaker
 from agent_store.kernel.ids import ConversationId, CustomerId
 from agent_store.kernel.tool import Principal
-from tests.support.chat import FASHION, TECH, ChatStore
+from tests.support.chat import FASHION, SHARED, TECH, ChatStore
 
 WINDOW = timedelta(milliseconds=700)
 BURSTS: dict[str, Any] = {"burst_window": WINDOW, "burst_max": timedelta(seconds=3)}
@@ -334,6 +335,20 @@ async def test_a_status_only_moves_forward() -> None:
         assert await status("failed") == "delivered"
         assert await status("read") == "read"
         assert await status("delivered") == "read"
+
+
+async def test_staff_sees_what_was_decided_and_why() -> None:
+    async with ChatStore() as store:
+        await store.write("quero um vestido", to=SHARED)
+        turn = store.turns[0]
+        await store.answer("", turn=turn)
+        await store.answer("de novo", turn=turn)
+        routed, refused = await store.call(GetDecisions(conversation_id=turn.conversation_id), STAFF)
+        assert (routed.what, routed.details["brand"]) == ("brand.routed", "fashion")
+        assert (refused.what, refused.details["why"]) == ("speaker.refused", "no turn is open")
+        assert routed.cause in {envelope.id for envelope in store.envelopes}
+        (newest,) = await store.call(GetDecisions(conversation_id=turn.conversation_id, limit=1), STAFF)
+        assert newest == refused
 
 
 async def test_a_send_that_failed_is_noted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from agent_store.kernel.dispatcher import MAX_BACKOFF, backoff
 from agent_store.kernel.errors import Conflict, NotFound, PermanentError, TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.runtime import Runtime
-from tests.support.kernel import FaultyStore, Job, Ping, Pong, Version, metadata, note, put, texts
+from tests.support.kernel import FaultyStore, Job, Ping, Pong, Version, metadata, note, put, texts, until
 from tests.support.store import TestStore
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -48,7 +49,10 @@ async def inbox(store: TestStore) -> list[tuple[str, str, str, int]]:
 
 
 async def unpublished(store: TestStore) -> list[str]:
-    return [row["type"] for row in await store.rows(select(tables.outbox.c.type).where(tables.outbox.c.published.is_(False)))]
+    return [
+        row["type"]
+        for row in await store.rows(select(tables.outbox.c.type).where(tables.outbox.c.published.is_(False)))
+    ]
 
 
 # --- once ------------------------------------------------------------------------------------------------------
@@ -94,8 +98,7 @@ async def test_an_event_that_is_delivered_again_while_a_retry_is_waiting_is_hand
     async with TestStore([agent]) as store:
         await put(store, ping("a"))
         await store.settle()
-        moved = ping("a")
-        store.runtime.dispatcher.publish([Envelope(**{**{f: getattr(moved, f) for f in ("id", "source", "type", "time", "data")}, "subject": "else"})])
+        store.runtime.dispatcher.publish([replace(ping("a"), subject="else")])
         await store.settle()
         assert await inbox(store) == [("kt", "a", "done", 1)]
         await store.move(10 * SECOND)
@@ -167,7 +170,7 @@ async def test_a_consumer_that_is_added_live_hears_what_comes_from_then_on_and_r
         await put(store, ping("a"))
         await store.settle()
         store.runtime.add(late)
-        store.runtime.dispatcher.add(late)  # known already: not twice
+        store.runtime.add(late)  # known already: not twice
         await put(store, ping("b"))
         await store.settle()
         store.runtime.remove("late")
@@ -346,8 +349,7 @@ async def test_a_partition_is_in_order_and_partitions_run_side_by_side() -> None
     async with TestStore([agent]) as store:
         for id, text in (("a", "a1"), ("a", "a2"), ("b", "b1")):
             await store.publish(Job(id=id, text=text))
-        while "b1 ends" not in seen:
-            await asyncio.sleep(0)
+        await until(lambda: "b1 ends" in seen)
         assert seen == ["a1 begins", "b1 begins", "b1 ends"]
         gate.set()
         await store.settle()
@@ -467,7 +469,9 @@ async def test_what_was_parked_goes_on_at_once_when_its_turn_came_with_the_kill(
         await say(store, 1, 3)
         # As if the process had died between the commit of 2 and taking 3 out.
         for delivery in next(iter(store.runtime.dispatcher._parked.values())):
-            delivery.event = Envelope(id="x", source="/s", type="store.kt.version", time=NOW, subject="none", sequence=99)
+            delivery.event = Envelope(
+                id="x", source="/s", type="store.kt.version", time=NOW, subject="none", sequence=99
+            )
         await say(store, 2)
         assert await texts(store) == ["1", "2"]
         await store.kill_and_restart()
@@ -646,7 +650,7 @@ async def test_a_delivery_whose_mark_the_store_does_not_take_is_not_lost(error: 
             faulty.broken = 2
             raise error
 
-        runtime.dispatcher.remove("kt")
+        runtime.remove("kt")
         runtime.add(Consumer(agent))
         await put(store, ping("a"))
         await runtime.settle()
@@ -732,8 +736,7 @@ async def test_a_drain_begins_no_process_that_waits_for_a_place() -> None:
     async with TestStore([agent]) as store:
         for number in range(dispatcher.PROCESS_LIMIT + 3):
             await store.publish(Job(id=str(number)))
-        while len(begun) < dispatcher.PROCESS_LIMIT:
-            await asyncio.sleep(0)
+        await until(lambda: len(begun) == dispatcher.PROCESS_LIMIT)
         stopping = asyncio.create_task(store.runtime.stop(grace=5))
         await asyncio.sleep(0)
         gate.set()
@@ -908,7 +911,9 @@ async def test_a_handler_may_do_only_what_its_kind_can_and_is_told_otherwise() -
             lambda: ctx.call(None),  # type: ignore[arg-type]  # refused before it is looked at
             lambda: ctx.write("w", lambda tx: asyncio.sleep(0)),
         ):
-            with pytest.raises(RuntimeError, match=r"not possible here: see the docstring of kernel\.context") as caught:
+            with pytest.raises(
+                RuntimeError, match=r"not possible here: see the docstring of kernel\.context"
+            ) as caught:
                 await attempt()
             told.append(str(caught.value).split()[0])
         with pytest.raises(LookupError, match="kt needs a Settings: the entrypoint gave none"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -14,13 +13,20 @@ from agent_store.kernel import tables
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.context import Context
 from agent_store.kernel.contexts import dump_error, load_error
-from agent_store.kernel.errors import Conflict, KeyReused, NotFound, PermanentError, StaleSpeaker, StoreError, TemporaryError
+from agent_store.kernel.errors import (
+    Conflict,
+    KeyReused,
+    NotFound,
+    PermanentError,
+    StaleSpeaker,
+    StoreError,
+    TemporaryError,
+)
 from agent_store.kernel.tool import Principal
 from tests.support.kernel import Count, Job, Note, Pong, metadata, note, texts
 from tests.support.store import TestStore
 
 SECOND = timedelta(seconds=1)
-
 
 
 class Thought(BaseModel):

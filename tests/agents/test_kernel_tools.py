@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -34,7 +35,6 @@ class Secret(Tool[int], name="kt.secret", staff_only=True):
     """For staff."""
 
 
-
 def agent_with_tools(log: list[str], gate: asyncio.Event | None = None) -> Agent:
     agent = Agent("kt", tables=metadata)
 
@@ -50,7 +50,7 @@ def agent_with_tools(log: list[str], gate: asyncio.Event | None = None) -> Agent
 
     @agent.tool(Both)
     async def both(args: Both, ctx: Context) -> list[int]:
-        with pytest.raises(RuntimeError, match="the writing tool kt.note is not possible here"):
+        with pytest.raises(RuntimeError, match=r"the writing tool kt\.note is not possible here"):
             await ctx.call(Note(text="x"))
         with pytest.raises(RuntimeError, match="emit is not possible here"):
             ctx.emit(Pong(id="x"))
@@ -185,7 +185,10 @@ async def test_a_steps_tools_call_that_failed_for_now_is_made_again_with_the_sam
 async def test_a_tool_that_takes_too_long_is_a_temporary_error_and_leaves_nothing() -> None:
     log: list[str] = []
     async with TestStore([agent_with_tools(log)]) as store:
-        for tool, seconds in ((Count(text="slow"), "0.2"), (Note(text="slow"), "0.2"), (Place(text="stuck"), "0.5")):
+        slow: list[tuple[Tool[Any], str]] = [
+            (Count(text="slow"), "0.2"), (Note(text="slow"), "0.2"), (Place(text="stuck"), "0.5"),
+        ]  # fmt: skip
+        for tool, seconds in slow:
             with pytest.raises(TemporaryError, match=f"{tool.tool_name} took over {seconds} s") as caught:
                 await store.call(tool)
             assert caught.value.code == "timeout"
@@ -243,5 +246,3 @@ def test_a_tool_belongs_to_its_agent_and_stands_once() -> None:
         Agent("other").tool(Count)(lambda args, ctx: asyncio.sleep(0))
     with pytest.raises(TypeError, match=r"kt offers kt\.count already"):
         agent.tool(Count)(lambda args, ctx: asyncio.sleep(0))
-
-

@@ -17,6 +17,7 @@ from agent_store.agents.seller.service import PLAIN, SellerBrains, SellerSetting
 from agent_store.agents.seller.tables import conversations as standings
 from agent_store.agents.seller.tables import evidence, memories
 from agent_store.contracts.brands import Directory
+from agent_store.contracts.cart import AddToCart
 from agent_store.contracts.chat import (
     ButtonsBlock,
     ChatIntentDetected,
@@ -28,10 +29,12 @@ from agent_store.contracts.chat import (
 )
 from agent_store.contracts.people import SalesEscalate
 from agent_store.kernel.agent import Agent
-from agent_store.kernel.brain import Block, Brain, BrainAnswer, BrainFailed, Choice
+from agent_store.kernel.brain import Block, Brain, BrainAnswer, BrainFailed, BrainRequest, Choice
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.ids import Sku
 from agent_store.kernel.tables import steps as journal
+from agent_store.kernel.tool import Principal
 from tests.support import seller_shop as shop
 from tests.support.brains import EchoRules, FickleBrain, HangingBrain, RandomBrain, ScriptedBrain, say, use
 from tests.support.seller_shop import FixedDirectory, turn_of
@@ -538,11 +541,14 @@ async def test_a_brain_that_escalates_with_a_lie_escalates_without_it() -> None:
 
 
 async def test_evidence_that_holds_no_more_is_forgotten() -> None:
-    brain = ScriptedBrain(use(("catalog.search", {})), say("Veja!"))
+    brain = ScriptedBrain(use(("catalog.search", {})), say("Veja!"), say("Oi!"), say("Oi!"))
     async with seated(brain) as table:
         await table.hear("oi")
+        await table.store.move(timedelta(hours=23))
+        await table.hear("oi", conversation="k2", customer="c2")
         assert await table.count(evidence) == 1
-        await table.store.move(timedelta(hours=26))
+        await table.store.move(timedelta(hours=2))
+        await table.hear("oi", conversation="k3", customer="c3")
         assert await table.count(evidence) == 0
 
 
@@ -592,6 +598,28 @@ async def test_a_turn_whose_time_is_over_says_nothing() -> None:
         await table.store.settle()
         assert [one.turn for one in table.store.events(ChatResponse)] == [2]
         assert await table.store.dead() == []
+
+
+async def test_a_turn_that_loses_its_time_while_it_thinks_changes_nothing() -> None:
+    async def lose(store: TestStore) -> None:
+        await store.call(AddToCart(sku=Sku("CIN-U")), Principal(customer_id="c1", conversation_id="k1", lease_token=9))
+
+    class Slow(ScriptedBrain):
+        store: TestStore
+
+        async def think(self, request: BrainRequest) -> BrainAnswer:
+            answer = await super().think(request)
+            await lose(self.store)
+            return answer
+
+    brain = Slow(use(("cart.add", {"sku": "VES-P"})), say("Pronto!"))
+    async with seated(brain) as table:
+        brain.store = table.store
+        await table.store.publish(turn_of("quero", table.clock, token=8))
+        await table.store.settle()
+        assert table.store.events(ChatResponse) == []
+        assert await table.store.dead() == []
+        assert [row["sku"] for row in await table.store.rows(select(shop.cart_lines))] == ["CIN-U"]
 
 
 async def test_a_turn_that_is_granted_anew_is_answered_with_the_new_token() -> None:

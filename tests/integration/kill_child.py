@@ -55,7 +55,10 @@ class Write(Tool[int], name="tooler.write", writes=True):
 
 metadata = MetaData()
 effects = Table(
-    "kill_effects", metadata, Column("n", Integer, primary_key=True, autoincrement=True), Column("text", String, nullable=False)
+    "kill_effects",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("text", String, nullable=False),
 )
 ADD = insert(effects)
 ALL = select(effects.c.text).order_by(effects.c.n)
@@ -188,7 +191,7 @@ async def _live(folder: Path, orders: int, boundary: str, passing: int, begun: A
     for start in range(0, orders, 5):
         await asyncio.gather(*[publish(id) for id in range(start, min(start + 5, orders)) if str(id) not in known])
     async with asyncio.timeout(30):
-        while (await store.reader.all(HOW_MANY, {"like": "%"}))[0]["n"] < orders * len(KINDS):
+        while (await store.reader.all(HOW_MANY, {"like": "%"}))[0]["n"] < orders * len(KINDS):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         await runtime.settle()
     await runtime.stop()

@@ -9,8 +9,10 @@ import multiprocessing
 import random
 import signal
 import sqlite3
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,6 +36,14 @@ def run(folder: Path, orders: int, *, boundary: str = "", passing: int = 0, kill
     process.join(60)
     assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
     return process.exitcode == 0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where that is to be had: a killed process leaves its files as they are, on a disk or not."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="agent-store-kill-") as name:
+        yield Path(name)
 
 
 def check(folder: Path, orders: int, kills: int) -> None:
@@ -66,7 +76,9 @@ def thoughts(folder: Path) -> tuple[int, int]:
     asked, file = folder / "asked", folder / "store.sqlite3"
     connection = sqlite3.connect(file)
     tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'kernel_steps'").fetchone()[0]
-    journaled = connection.execute("SELECT count(*) FROM kernel_steps WHERE name = 'think'").fetchone()[0] if tables else 0
+    journaled = (
+        connection.execute("SELECT count(*) FROM kernel_steps WHERE name = 'think'").fetchone()[0] if tables else 0
+    )
     connection.close()
     return journaled, len(asked.read_text().splitlines()) if asked.exists() else 0
 
@@ -85,36 +97,36 @@ def _kill_once(folder: Path, boundary: str, passing: int) -> bool:
 
 
 @pytest.mark.parametrize(("boundary", "at_least"), [("end", 12), ("commit", 4), ("deliver", 4), ("answer", 12)])
-def test_a_kill_at_any_boundary_costs_nothing(tmp_path: Path, boundary: str, at_least: int) -> None:
+def test_a_kill_at_any_boundary_costs_nothing(folder: Path, boundary: str, at_least: int) -> None:
     passings = 0
     with ThreadPoolExecutor(4) as pool:
         while True:
             batch = range(passings + 1, passings + 9)
-            killed = list(pool.map(lambda passing: _kill_once(tmp_path / str(passing), boundary, passing), batch))
+            killed = list(pool.map(lambda passing: _kill_once(folder / str(passing), boundary, passing), batch))
             passings += sum(killed)
             if not all(killed):
                 break
     assert passings >= at_least
 
 
-def test_a_kill_at_every_boundary_one_after_the_other_costs_nothing(tmp_path: Path) -> None:
+def test_a_kill_at_every_boundary_one_after_the_other_costs_nothing(folder: Path) -> None:
     kills = 0
     for passing in (1, 2, 4):
         for boundary in ("begin", "end", "commit", "deliver", "answer"):
-            kills += not run(tmp_path, 3, boundary=boundary, passing=passing)
+            kills += not run(folder, 3, boundary=boundary, passing=passing)
     assert kills > 5
-    assert run(tmp_path, 3)
-    check(tmp_path, 3, kills)
+    assert run(folder, 3)
+    check(folder, 3, kills)
 
 
-def test_kills_at_random_moments_cost_nothing(tmp_path: Path) -> None:
+def test_kills_at_random_moments_cost_nothing(folder: Path) -> None:
     seed = random.randrange(10**6)
     moments = random.Random(seed)
     kills = 0
     orders = 120
     for _ in range(25):
-        if run(tmp_path, orders, kill_after=moments.uniform(0, 0.02)):
+        if run(folder, orders, kill_after=moments.uniform(0, 0.02)):
             break
         kills += 1
-    assert run(tmp_path, orders), seed
-    check(tmp_path, orders, kills)
+    assert run(folder, orders), seed
+    check(folder, orders, kills)

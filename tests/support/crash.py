@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent_store.entrypoints.up import bind
 from tests.support.graph import FakeGraph, Sent, message_delivery, signed, status_delivery
@@ -27,6 +29,14 @@ NUMBER = "100000000000001"
 
 class PatientGraph(FakeGraph):
     """Reports what becomes of a message as the real one does: again and again, until somebody says 200."""
+
+    asked: int = 0
+    """How many requests have come in, answered or not."""
+
+    async def _answer(self, request: Request) -> Response:
+        await request.body()
+        self.asked += 1
+        return await super()._answer(request)
 
     async def _report(self, message: Sent) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -151,7 +161,7 @@ class Mortal:
             return {"id": wamid, "type": "interactive", "interactive": reply}
         return {"id": wamid, "type": "text", "text": {"body": step}}
 
-    async def deliver(self, message: dict[str, Any], wa_id: str = "5511955550000") -> bool:
+    async def deliver(self, message: dict[str, Any], wa_id: str) -> bool:
         """Post it once. True when it was acknowledged."""
         body = json.dumps(message_delivery(NUMBER, wa_id, message)).encode()
         try:
@@ -170,25 +180,22 @@ class Mortal:
         except httpx.TransportError:
             return False
 
-    async def fuse(self, length: int) -> None:
-        await self.http.post("/_test/fuse", params={"length": length})
+    async def fuse(self, length: int, only: str = "") -> None:
+        await self.http.post("/_test/fuse", params={"length": length, "only": only})
 
-    async def say(self, step: str, *, fuse: int = 0, again: int = 0) -> bool:
-        """Say it, and die at the `fuse`th boundary (and, started again, at the `again`th). Delivered anew until it is
-        acknowledged, as WhatsApp does. Returns whether it died."""
+    async def say(self, step: str, wa_id: str, *, fuse: int = 0, only: str = "", again: int = 0) -> None:
+        """Say it, and die at the `fuse`th boundary (of the kind `only`); started again, die at the `again`th. Delivered
+        anew until it is acknowledged, as WhatsApp does."""
         message = self.message(step)
         if fuse:
-            await self.fuse(fuse)
-        died = False
-        acknowledged = await self.deliver(message)
+            await self.fuse(fuse, only)
+        acknowledged = await self.deliver(message, wa_id)
         while not (await self.settled() and acknowledged):
             if not self._lives():
-                died = True
                 await self.revive(fuse=again)
                 again = 0
             if not acknowledged:
-                acknowledged = await self.deliver(message)
-        return died
+                acknowledged = await self.deliver(message, wa_id)
 
     async def at_rest(self) -> None:
         """Until no send is in doubt any more: its status has come, or the wait for it is over."""
@@ -229,22 +236,23 @@ def _check_messages(store: Mortal) -> None:
 def _check_replies(store: Mortal) -> None:
     """Each message is in one turn, each turn has one answer, and each answer is said once."""
     turns = store.rows(
-        "SELECT json_extract(data, '$.number') AS turn, COUNT(*) AS n FROM kernel_outbox"
-        " WHERE type = 'store.chat.message.new' GROUP BY 1"
+        "SELECT subject, json_extract(data, '$.number') AS turn, COUNT(*) AS n,"
+        " SUM(json_array_length(data, '$.messages')) AS lines FROM kernel_outbox"
+        " WHERE type = 'store.chat.message.new' GROUP BY 1, 2 ORDER BY 1, 2"
     )
     answers = store.rows(
-        "SELECT json_extract(data, '$.turn') AS turn, COUNT(*) AS n, SUM(json_array_length(data, '$.blocks')) AS blocks"
-        " FROM kernel_outbox WHERE type = 'store.chat.response' GROUP BY 1"
+        "SELECT subject, json_extract(data, '$.turn') AS turn, COUNT(*) AS n FROM kernel_outbox"
+        " WHERE type = 'store.chat.response' GROUP BY 1, 2 ORDER BY 1, 2"
     )
-    assert [(row["turn"], row["n"]) for row in turns] == [(n, 1) for n in range(1, len(store.acknowledged) + 1)]
-    assert [(row["turn"], row["n"]) for row in answers] == [(row["turn"], 1) for row in turns]
-    said = store.rows("SELECT COUNT(*) AS n FROM conversations_messages WHERE direction = 'out' AND role = 'seller'")
+    assert all(row["n"] == row["lines"] == 1 for row in turns), turns
+    assert len(turns) == len(store.acknowledged)
+    assert [(row["subject"], row["turn"], 1) for row in turns] == [tuple(row.values()) for row in answers]
     commands = store.rows(
         "SELECT COUNT(*) AS n, COUNT(DISTINCT json_extract(data, '$.send_id')) AS ids FROM kernel_outbox"
         " WHERE type = 'store.whatsapp.message.send'"
     )
-    out = store.rows("SELECT COUNT(*) AS n FROM conversations_messages WHERE direction = 'out'")
-    assert said[0]["n"] >= len(turns)
+    out = store.rows("SELECT COUNT(*) AS n, SUM(role = 'seller') AS said FROM conversations_messages WHERE direction = 'out'")
+    assert out[0]["said"] >= len(turns)
     assert commands[0]["n"] == commands[0]["ids"] == out[0]["n"]
 
 

@@ -42,13 +42,15 @@ class Fuse:
     def __init__(self, grave: Path) -> None:
         self._grave = grave
         self.left: int | None = None
+        self.only = ""
         self.passed: list[str] = []
 
-    def set(self, length: int) -> None:
-        self.left, self.passed = length, []
+    def set(self, length: int, only: str = "") -> None:
+        """Die at the boundary with this number, of this kind (of any)."""
+        self.left, self.only, self.passed = length, only, []
 
     def burn(self, boundary: str) -> None:
-        if self.left is None:
+        if self.left is None or (self.only and boundary != self.only):
             return
         self.passed.append(boundary)
         self.left -= 1
@@ -96,7 +98,8 @@ class Around:
         return getattr(self._inner, name)
 
 
-SKUS = ("FAS-VAURORA-VM-M", "FAS-VAURORA-VM-G", "FAS-VPIMENTA-VM-M", "FAS-VCHEMISE-VM-M")
+SKUS = ("FAS-VPIMENTA-VM-P", "FAS-VPIMENTA-PT-PP", "FAS-VCHEMISE-VM-G", "FAS-VCHEMISE-VM-GG")
+"""Of which there are dozens each."""
 _WORDS = ("claro", "perfeito", "maravilha", "combinado", "certinho", "ótimo", "beleza", "prontinho")
 
 
@@ -178,7 +181,7 @@ async def run(order: dict[str, Any]) -> None:
             return
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
         if scope["path"] == "/_test/fuse":
-            fuse.set(int(query["length"]))
+            fuse.set(int(query["length"]), query.get("only", ""))
         else:
             await store.runtime.settle()
         body = json.dumps(fuse.passed).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -70,6 +71,13 @@ async def note(ctx: Context, text: str) -> None:
 async def texts(store: TestStore) -> list[str]:
     """All notes that are committed, oldest first."""
     return [row["text"] for row in await store.rows(TEXTS)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition of the running loop, five seconds at most."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.001)
 
 
 async def put(store: TestStore, *events: Envelope) -> None:

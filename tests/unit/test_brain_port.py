@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from agent_store.kernel.brain import (
-    Block, BrainAnswer, BrainFailed, BrainRequest, Choice, Line, Step, ToolCall, ToolResult, ToolSpec, Usage,
+    Block,
+    BrainAnswer,
+    BrainFailed,
+    BrainRequest,
+    Choice,
+    Line,
+    Step,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Usage,
 )  # fmt: skip
 from agent_store.kernel.errors import TemporaryError
 

@@ -49,7 +49,11 @@ def test_yaml_keeps_every_value_as_it_is_written() -> None:
     assert dress.tags == ("festa", "no")
     assert dress.attributes == {"forro": "sim", "ano": "2026"}
     first, second = dress.variants
-    assert (first.price, first.list_price, first.floor) == (Money(minor=29_990), Money(minor=34_990), Money(minor=22_000))
+    assert (first.price, first.list_price, first.floor) == (
+        Money(minor=29_990),
+        Money(minor=34_990),
+        Money(minor=22_000),
+    )
     assert (first.weight_g, first.stock) == (350, {"cd": 7})
     assert (second.size, second.price, second.stock) == ("38", Money(minor=31_000), {"cd": 1, "loja": 2})
     assert second.list_price is None, "a variant with a price of its own does not take over the product's markdown"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import types
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pytest
 from pydantic import ValidationError
@@ -18,7 +19,13 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 class Shipped(
-    Event, type="store.unit.shipped", topic="unit", subject="order_id", partition="customer_id", sequence="version", version="3"
+    Event,
+    type="store.unit.shipped",
+    topic="unit",
+    subject="order_id",
+    partition="customer_id",
+    sequence="version",
+    version="3",
 ):
     order_id: str
     customer_id: str
@@ -46,7 +53,12 @@ def test_the_class_line_fills_the_envelope() -> None:
     )  # fmt: skip
     assert envelope.dataschema == "urn:agent-store:event:store.unit.shipped:3"
     assert (envelope.brand, envelope.channel) == ("fashion", "web")
-    assert (envelope.correlationid, envelope.causationid, envelope.traceparent, envelope.tracestate) == ("k", "c", "t", "s")
+    assert (envelope.correlationid, envelope.causationid, envelope.traceparent, envelope.tracestate) == (
+        "k",
+        "c",
+        "t",
+        "s",
+    )
     assert envelope.partition == "c1"
     assert envelope.read(Shipped) is event
     assert registry["store.unit.shipped"] is Shipped
@@ -91,21 +103,18 @@ def test_an_event_is_frozen() -> None:
         Plain().text = "x"  # type: ignore[misc]  # that is the point
 
 
+def contract(title: str, /, *bases: Any, doc: str = "Doc.", **class_line: Any) -> None:
+    """`class title(*bases, **class_line)`"""
+    types.new_class(title, bases, class_line, lambda body: body.update({"__doc__": doc}))
+
+
 def test_wrong_class_lines_of_events_are_refused_where_they_stand() -> None:
-    with pytest.raises(TypeError, match=r"'orders.x' is not like store\.order\.confirmed"):
-
-        class NoStore(Event, type="orders.x"):
-            pass
-
+    with pytest.raises(TypeError, match=r"NoStore: event type 'orders.x' is not like store\.order\.confirmed"):
+        contract("NoStore", Event, type="orders.x")
     with pytest.raises(TypeError, match="there is no field 'nothing'"):
-
-        class NoField(Event, type="store.unit.no_field", subject="nothing"):
-            pass
-
+        contract("NoField", Event, type="store.unit.no_field", subject="nothing")
     with pytest.raises(TypeError, match=r"store\.unit\.plain belongs to Plain already"):
-
-        class Other(Event, type="store.unit.plain"):
-            pass
+        contract("Other", Event, type="store.unit.plain")
 
     class Base(Event):
         """Without a type: a base for others, and no contract."""
@@ -123,24 +132,13 @@ def test_a_tools_class_line_names_it_and_its_result() -> None:
 
 def test_wrong_class_lines_of_tools_are_refused_where_they_stand() -> None:
     with pytest.raises(TypeError, match=r"'lookup' is not like cart\.add"):
-
-        class NoDot(Tool[int], name="lookup"):
-            """Doc."""
-
+        contract("NoDot", Tool[int], name="lookup")
     with pytest.raises(TypeError, match="needs a docstring"):
-
-        class Silent(Tool[int], name="unit.silent"):
-            __doc__ = " "
-
+        contract("Silent", Tool[int], name="unit.silent", doc=" ")
     with pytest.raises(TypeError, match=r"say what it returns: class Nothing\(Tool\[Result\]"):
-
-        class Nothing(Tool, name="unit.nothing"):  # type: ignore[type-arg]  # that is the point
-            """Doc."""
-
+        contract("Nothing", Tool, name="unit.nothing")
     with pytest.raises(TypeError, match=r"unit\.lookup belongs to Lookup already"):
-
-        class Again(Tool[int], name="unit.lookup"):
-            """Doc."""
+        contract("Again", Tool[int], name="unit.lookup")
 
 
 def test_a_tool_may_stand_on_a_base_of_its_own() -> None:

@@ -30,7 +30,10 @@ def test_new_ids_sort_by_their_millisecond_and_never_repeat() -> None:
 
 def test_derived_ids_depend_on_every_part_and_on_nothing_else() -> None:
     assert derived_id("a", 1) == derived_id("a", 1)
-    assert len({derived_id("a", 1), derived_id("a", 2), derived_id("a1"), derived_id("a", "1", ""), derived_id(1, "a")}) == 5
+    assert (
+        len({derived_id("a", 1), derived_id("a", 2), derived_id("a1"), derived_id("a", "1", ""), derived_id(1, "a")})
+        == 5
+    )
     assert uuid.UUID(derived_id("x")).version == 5
 
 

@@ -25,8 +25,23 @@ def test_major_units_are_read_exactly(text: str | int | Decimal, minor: int) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "abc", "1,50", "1.234", " 1", "1e3", "NaN", "٣", "1" * 40, Decimal("NaN"), Decimal("Infinity"), Decimal("1.001")]
-    + [10**15, 2.5, True],
+    [
+        "",
+        "abc",
+        "1,50",
+        "1.234",
+        " 1",
+        "1e3",
+        "NaN",
+        "٣",
+        "1" * 40,
+        Decimal("NaN"),
+        Decimal("Infinity"),
+        Decimal("1.001"),
+        10**15,
+        2.5,
+        True,
+    ],
 )
 def test_what_is_no_amount_is_refused_with_a_sentence(text: str | int | Decimal) -> None:
     with pytest.raises(InvalidInput, match=r"amount|decimals"):
@@ -38,7 +53,9 @@ def test_a_model_field_reads_text_in_major_units_and_cents_as_a_whole_number() -
     assert Money.model_validate({"minor": 7}).minor == 7
 
 
-@pytest.mark.parametrize("value", ["10,50", {"minor": 1.0}, {"minor": "1"}, {"minor": 1, "currency": "reais"}, {"minor": 1, "x": 2}])
+@pytest.mark.parametrize(
+    "value", ["10,50", {"minor": 1.0}, {"minor": "1"}, {"minor": 1, "currency": "reais"}, {"minor": 1, "x": 2}]
+)
 def test_a_model_field_refuses_floats_and_unknown_forms(value: object) -> None:
     with pytest.raises(ValidationError):
         Money.model_validate(value)
@@ -55,7 +72,9 @@ def test_two_currencies_never_mix() -> None:
         _ = real >= dollar
 
 
-@pytest.mark.parametrize(("minor", "rate", "result"), [(5, 10, 1), (4, 10, 0), (-5, 10, -1), (1000, 15, 150), (100, 0, 0)])
+@pytest.mark.parametrize(
+    ("minor", "rate", "result"), [(5, 10, 1), (4, 10, 0), (-5, 10, -1), (1000, 15, 150), (100, 0, 0)]
+)
 def test_percent_rounds_half_a_cent_away_from_zero(minor: int, rate: int, result: int) -> None:
     assert Money(minor=minor).percent(rate).minor == result
 

@@ -40,7 +40,9 @@ def _check(body: str) -> str:
 
 
 @pytest.mark.parametrize("number", CARDS.values(), ids=CARDS.keys())
-@pytest.mark.parametrize("form", ["{}", "meu cartão é {}.", "cartao{}cvv", "({}) 12/28 123", "{} 12 28 123", "11 98765-4321 {}"])
+@pytest.mark.parametrize(
+    "form", ["{}", "meu cartão é {}.", "cartao{}cvv", "({}) 12/28 123", "{} 12 28 123", "11 98765-4321 {}"]
+)
 def test_a_card_of_every_scheme_is_taken_out_wherever_it_stands(number: str, form: str) -> None:
     number = _check(number[:-1])
     grouped = " ".join(number[at : at + 4] for at in range(0, len(number), 4))
@@ -105,7 +107,9 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
     st.integers(min_value=0, max_value=10**14 - 1),
     st.lists(st.sampled_from(["", " ", "-", ".", "  "]), min_size=15, max_size=15),
 )
-def test_no_valid_card_number_survives_however_it_is_grouped(before: str, prefix: str, body: int, gaps: list[str]) -> None:
+def test_no_valid_card_number_survives_however_it_is_grouped(
+    before: str, prefix: str, body: int, gaps: list[str]
+) -> None:
     number = _check((prefix + f"{body:014d}")[:15])
     written = "".join(digit + gap for digit, gap in zip(number, [*gaps, ""], strict=True))
     assert number not in re.sub(r"\D", "", redact_cards(before + written))

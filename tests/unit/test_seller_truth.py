@@ -159,8 +159,6 @@ def test_what_tools_gave_may_be_said(language: str, text: str) -> None:
         ("pt", "São só 50 centavos."),
         ("pt", "Custa um real e cinquenta centavos."),
         ("pt", "De 300 por 150!"),
-        ("pt", "Esse tem desconto de lançamento."),
-        ("pt", "Fechei seu pedido!"),
         ("pt", "A entrega chega em 1 dia."),
         ("pt", "Prazo:\n• expresso: 2 dias"),
         ("pt", "Receba até 10/01."),
@@ -198,6 +196,7 @@ def test_what_no_tool_gave_is_found(language: str, text: str) -> None:
         ("pt", "É 100% algodão, com 2% de elastano, e tem 15,60 cm de barra."),
         ("pt", "A tela tem 6,70 polegadas e 120 Hz."),
         ("pt", "Temos 3 cores e 2 modelos."),
+        ("pt", "Tapete Sertão, cinza, 1,50 x 2,00 m; o outro tem 0,66x2,00."),
         ("pt", "Qual é o seu CEP, para eu ver o frete e o prazo?"),
         ("pt", "Quer que eu coloque 2 unidades no carrinho?"),
         ("pt", "Assim que o pagamento for aprovado, o pedido é confirmado."),
@@ -275,6 +274,12 @@ def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None
 def test_a_price_of_another_product_does_not_support_a_claim() -> None:
     assert unsupported("O Vestido Aurora custa R$ 59,90.") == ["R$ 59,90"]
     assert unsupported("O Cinto Sol custa R$ 59,90.") == []
+
+
+@pytest.mark.parametrize("text", ["Esse tem desconto de lançamento.", "Fechei seu pedido!", "Já está no seu carrinho!"])
+def test_a_deed_needs_a_tool_that_did_it(text: str) -> None:
+    assert unsupported(text, ledger())
+    assert unsupported(text) == []
 
 
 def test_the_newest_fact_counts() -> None:

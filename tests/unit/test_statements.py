@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
-    JSON, Boolean, Column, Integer, MetaData, String, Table, bindparam, delete, select, text, tuple_, update,
+    JSON,
+    Boolean,
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+    text,
+    tuple_,
+    update,
 )  # fmt: skip
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
@@ -149,7 +161,9 @@ async def test_a_default_that_would_not_be_run_is_refused(cache: Cache) -> None:
     assert cache.get(insert(defaults), {"id": 1, "n": 2}).bind({"id": 1, "n": 2}) == {"id": 1, "n": 2}
 
 
-async def test_a_broken_rule_of_a_table_is_the_kernels_error_and_a_wrong_statement_stays_the_drivers(db: SqliteSession) -> None:
+async def test_a_broken_rule_of_a_table_is_the_kernels_error_and_a_wrong_statement_stays_the_drivers(
+    db: SqliteSession,
+) -> None:
     await db.run(insert(t), {"id": 1, "colour": "red"})
 
     async def broken(work: Any, message: str) -> None:

@@ -157,6 +157,40 @@ def test_ids_that_only_look_like_cards_stay() -> None:
     assert "4242424242424242" in message.raw
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "text", "text": {"body": 7}},
+        {"type": "image", "image": {"caption": "sem id"}},
+        {"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply": {"name": "flow"}}},
+        {"type": "button", "button": {"payload": "x"}},
+        {"type": "location", "location": {"latitude": "norte"}},
+        {"type": "contacts", "contacts": {}},
+        {"type": "reaction", "reaction": None},
+        {"type": "order", "order": []},
+        {"type": "referral"},
+        {"type": "system", "system": "mudou"},
+    ],
+)
+def test_a_known_kind_with_a_broken_body_is_kept_as_unsupported(message: dict[str, Any]) -> None:
+    kept = only(parse(envelope({"from": "5511", "id": "w", **message})))
+    assert (kept.kind, kept.content.unsupported_type) == ("unsupported", message["type"])
+
+
+def test_half_filled_bodies_bring_what_they_have() -> None:
+    items = [7, {"quantity": 3}, {"product_retailer_id": "SKU-1"}]
+    body = envelope(
+        {"from": "1", "id": "a", "type": "order", "order": {"product_items": items}},
+        {"from": "1", "id": "b", "type": "location", "location": {"latitude": 1, "longitude": 2}},
+        {"from": "1", "id": "c", "type": "reaction", "reaction": {"message_id": "w"}},
+        {"from": "1", "id": "d", "type": "oracle", "oracle": {"depth": 1e20, "n": 4111111111111112.0}},
+        contacts=[{"wa_id": "2", "profile": {"name": "Zé"}}, {"wa_id": "1", "profile": {"username": "ana.s"}}],
+    )
+    kept = parse(body).messages
+    assert [message.content.text for message in kept] == ["1 x SKU-1", "1.000000,2.000000", "", ""]
+    assert {message.profile_name for message in kept} == {"ana.s"}
+
+
 def test_a_message_without_an_id_is_known_by_its_content() -> None:
     body = envelope({"from": "5511", "type": "text", "text": {"body": "oi"}})
     first, again = only(parse(body)), only(parse(body))

@@ -364,8 +364,8 @@ class _Screen:
         with self._flow:
             if before is None or _local(before.at).date() != _local(bubble.at).date():
                 _html(f"<div class='sim-day'>{_day(_local(bubble.at).date())}</div>")
-            with _div(f"sim-row{mine}{turn}"):
-                picture = " picture" if bubble.image else " wide" if bubble.options else ""
+            picture = " picture" if bubble.image else " wide" if bubble.options else ""
+            with _div(f"sim-row{mine}{turn}{picture}"):
                 other = " other" if bubble.kind == "other" else ""
                 with _div(f"sim-bubble{picture}{other}"):
                     self._draw_quote(bubble)

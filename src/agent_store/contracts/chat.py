@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -263,3 +263,21 @@ class GetTranscript(Tool[Transcript], name="conversations.transcript", staff_onl
 
     conversation_id: ConversationId
     limit: int = Field(default=100, ge=1, le=500)
+
+
+class Decision(Shape):
+    """Why a conversation went on as it did; `cause` is the id of the event that was being handled."""
+
+    cause: str
+    what: str
+    """Stable: "brand.routed", "brand.asked", "speaker.refused", "turn.expired", "escalated", "notice.skipped" …"""
+    details: dict[str, Any] = Field(default_factory=dict)
+    at: datetime
+
+
+class GetDecisions(Tool[tuple[Decision, ...]], name="conversations.decisions", staff_only=True):
+    """What was decided in a conversation and why (routing, refusals, hand-overs, notices not told), oldest first, at
+    most the last `limit`."""
+
+    conversation_id: ConversationId
+    limit: int = Field(default=200, ge=1, le=1000)

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from agent_store.adapters.db.sqlite import SqliteStore
-from agent_store.adapters.directory import FileDirectory, parse_yaml, write_durably
+from agent_store.adapters.directory import FileDirectory, parse_yaml, read_yaml, write_durably
 from agent_store.adapters.http import problems
 from agent_store.adapters.http.api import closed_intake, public_api, staff_api
 from agent_store.adapters.http.auth import COOKIE, StaffAuth, Unauthorized
@@ -57,7 +57,7 @@ from agent_store.agents.whatsapp.api import webhook
 from agent_store.agents.whatsapp.model import Delivery
 from agent_store.agents.whatsapp.ports import TrustedApp, WhatsAppApi, WhatsAppSettings
 from agent_store.contracts.brands import Brand, Directory
-from agent_store.contracts.catalog import ImportReport, ProductView, SearchProducts
+from agent_store.contracts.catalog import ImportReport, ListCategories, ProductView
 from agent_store.entrypoints import assets, catalogue
 from agent_store.entrypoints.brains import make_brain
 from agent_store.entrypoints.settings import Settings
@@ -182,7 +182,7 @@ class EmbeddedStore:
 
     def _ports(self) -> dict[type[Any], object]:
         settings = self.settings
-        shipping: dict[str, Any] = yaml.safe_load((self.data / "shipping.yaml").read_text("utf-8"))
+        shipping = dict(read_yaml(self.data / "shipping.yaml"))
         return {
             Directory: self.directory,
             WhatsAppSettings: self.whatsapp_settings,
@@ -224,8 +224,7 @@ class EmbeddedStore:
         return taken
 
     async def _has_products(self) -> bool:
-        found = await self.runtime.call(SearchProducts(brand="*", in_stock=False, limit=1))
-        return found.total > 0
+        return bool(await self.runtime.call(ListCategories(brand="*")))
 
     async def stop(self) -> None:
         """Take nothing new, let what runs finish, close the files."""

@@ -99,8 +99,6 @@ class Dispatcher:
     # --- consumers ---------------------------------------------------------------------------------------------
 
     def add(self, consumer: Consumer) -> None:
-        if any(known.name == consumer.name for known in self._consumers):
-            return
         self._consumers.append(consumer)
         for event_type in (*consumer.agent.subscriptions, *consumer.agent.ticks):
             self._routes.setdefault(event_type, []).append(consumer)

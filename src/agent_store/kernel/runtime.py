@@ -87,6 +87,8 @@ class Runtime:
 
     def add(self, consumer: Consumer) -> None:
         """A consumer more, live (a brand that is added while the store runs)."""
+        if self.dispatcher.consumer(consumer.name) is not None:
+            return
         self.dispatcher.add(consumer)
         self.toolbox.add(consumer)
         self.steward.add(consumer)

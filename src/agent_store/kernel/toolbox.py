@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -46,13 +47,21 @@ def parse_call(name: str, arguments: Mapping[str, Any]) -> Tool[Any]:
         raise InvalidInput(f"{name}: {where}: {first['msg']}", field=where) from error
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Calls of one steps tool with one key: one after the other."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    callers: int = 0
+
+
 class LocalToolbox:
     """The tools of the agents in this process."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._consumers: list[Consumer] = []
         self._bindings: dict[str, tuple[Consumer, ToolBinding]] = {}
-        self._running: dict[tuple[str, str], asyncio.Lock] = {}
+        self._running: dict[tuple[str, str], _Turn] = {}
         self._world: contexts.World | None = None
         self._metrics = metrics
 
@@ -133,15 +142,17 @@ class LocalToolbox:
 
             return await world.store.run(transact, timeout=timeout)
         place = (tool.tool_name, call_key)
-        lock = self._running.setdefault(place, asyncio.Lock())
+        turn = self._running.setdefault(place, _Turn())
+        turn.callers += 1
         try:
-            async with lock:  # a second call with the same key waits for the first one's result
+            async with turn.lock:  # a second call with the same key waits for the first one's result
                 return await self._run_steps(
                     world, consumer, binding, tool, principal, call_key, digest, event, key is None
                 )
         finally:
-            if not lock.locked():
-                self._running.pop(place, None)
+            turn.callers -= 1
+            if not turn.callers:
+                del self._running[place]
 
     async def _run_steps(
         self,

@@ -86,6 +86,7 @@ async def _put_some(
 
     documents: list[Document] = []
     rows: list[dict[str, Any]] = []
+    details: list[dict[str, Any]] = []
     for product in products:
         number = _number(product, old.get(product.id), numbers)
         written = model.texts_of(product)
@@ -93,7 +94,15 @@ async def _put_some(
         categories[product.brand, product.category] += 1
         documents.append(model.document(number, written))
         rows.append(_product_row(product, number, ranked_terms(documents[-1])))
-    await imports.add(rows, _variant_rows(products), _complement_rows(products), revision, ctx.now())
+        details.append(
+            {
+                "number": number,
+                "attributes": product.attributes,
+                "picture": product.picture,
+                "description": product.description,
+            }
+        )
+    await imports.add(rows, details, _variant_rows(products), _complement_rows(products), revision, ctx.now())
     await index.put(documents)
     known = [p.id for p in products if p.id in old or any(variant.sku in owners for variant in p.variants)]
     await ctx.get(Projections).sum_up_products((await catalog.variants(known)).values())
@@ -134,9 +143,6 @@ def _product_row(product: ImportProduct, number: int, terms: str) -> dict[str, A
         "maker": product.maker,
         "name": product.name,
         "tags": list(product.tags),
-        "attributes": product.attributes,
-        "picture": product.picture,
-        "description": product.description,
     }
 
 

@@ -13,7 +13,7 @@ from agent_store.kernel.sql import insert
 CHUNK = 500
 """Ids asked for in one statement at most."""
 
-p, v = t.products, t.variants
+p, v, d = t.products, t.variants, t.details
 
 _STATE = select(t.state).where(t.state.c.name == "catalog").with_for_update()
 _ADD_STATE = insert(t.state).on_conflict_do_nothing(index_elements=["name"])
@@ -23,8 +23,9 @@ _BRANDS = select(t.brands).with_for_update()
 _ADD_BRAND = insert(t.brands)
 _PUT_BRAND = _ADD_BRAND.on_conflict_do_update(index_elements=["brand"], set_={"last": _ADD_BRAND.excluded.last})
 
-_PRODUCTS_BY_NUMBER = select(p).where(p.c.number.in_(bindparam("p_numbers", expanding=True)))
-_PRODUCTS_BY_ID = select(p).where(p.c.id.in_(bindparam("p_ids", expanding=True)))
+_WHOLE = select(p, d.c.attributes, d.c.picture, d.c.description).join(d, d.c.number == p.c.number)
+_PRODUCTS_BY_NUMBER = _WHOLE.where(p.c.number.in_(bindparam("p_numbers", expanding=True)))
+_PRODUCTS_BY_ID = _WHOLE.where(p.c.id.in_(bindparam("p_ids", expanding=True)))
 _IDS = select(p.c.id).where(p.c.id.in_(bindparam("p_ids", expanding=True)))
 _VARIANTS = (
     select(v)
@@ -39,7 +40,9 @@ _COMPLEMENTS = (
 )
 
 _ADD_PRODUCT = insert(p)
-_DROP_PRODUCTS = delete(p).where(p.c.number == bindparam("p_number"))
+_DROP_PRODUCT = delete(p).where(p.c.number == bindparam("p_number"))
+_ADD_DETAIL = insert(d)
+_DROP_DETAIL = delete(d).where(d.c.number == bindparam("p_number"))
 _ADD_VARIANT = insert(v)
 _PUT_VARIANT = _ADD_VARIANT.on_conflict_do_update(
     index_elements=["sku"],
@@ -255,7 +258,9 @@ class Imports(Repository):
         )
 
     async def drop_products(self, numbers: Iterable[int]) -> None:
-        await self.db.many(_DROP_PRODUCTS, [{"p_number": number} for number in numbers])
+        rows = [{"p_number": number} for number in numbers]
+        await self.db.many(_DROP_PRODUCT, rows)
+        await self.db.many(_DROP_DETAIL, rows)
 
     async def clear(self, product_ids: Sequence[str]) -> None:
         """Before products are written anew: their variants rest, their complements are gone."""
@@ -266,12 +271,14 @@ class Imports(Repository):
     async def add(
         self,
         products: Sequence[Mapping[str, Any]],
+        details: Sequence[Mapping[str, Any]],
         variants: Sequence[Mapping[str, Any]],
         complements: Sequence[Mapping[str, Any]],
         revision: int,
         at: datetime,
     ) -> None:
         await self.db.many(_ADD_PRODUCT, [{**row, "revision": revision, "updated_at": at} for row in products])
+        await self.db.many(_ADD_DETAIL, details)
         await self.db.many(_PUT_VARIANT, variants)
         await self.db.many(_ADD_COMPLEMENT, complements)
 

@@ -16,7 +16,7 @@ from agent_store.agents.catalog.synonyms import Phrase
 from agent_store.agents.catalog.vocabulary import Vocabulary, Words
 from agent_store.agents.catalog.words import question, size_key, stem, stems
 
-RANKED = 300
+RANKED = 200
 """Products that are ranked at most. A search that fits more takes the newest; `total` counts no further either."""
 
 BROAD = 3000
@@ -24,6 +24,9 @@ BROAD = 3000
 
 ALTERNATIVES = 8
 """Phrases looked for in place of one word at most: each costs time in every product that is ranked."""
+
+COLORS = 12
+"""Names and shades that a colour filter looks for at most."""
 
 Field = Literal["", "category", "maker", "color", "size"]
 
@@ -107,17 +110,17 @@ class Match:
 
 @dataclass(slots=True)
 class Candidate:
-    """A product that fits. `colors` and `sizes` are what is in stock, `terms` see `ranked_terms`; `score` (higher fits
-    better) is 0 before `rank`."""
+    """A product that fits. `colors` and `sizes` are what is in stock, joined by "|"; `terms` see `ranked_terms`; `score`
+    (higher fits better) is 0 before `rank`."""
 
     number: int
     id: str
     category: str
     maker: str
     price_minor: int | None
-    colors: tuple[str, ...]
-    sizes: tuple[str, ...]
-    terms: str = ""
+    colors: str
+    sizes: str
+    terms: str
     score: float = 0.0
 
 
@@ -267,7 +270,7 @@ def color_phrases(color: str, words: Words) -> tuple[Phrase, ...]:
             guesses = [guess for guess in words.guess(part) if (stem(guess.word),) in known]
             mended.append(stem(guesses[0].word) if guesses else part)
         key = tuple(mended)
-    return (key, *known.get(key, ())) if key else ()
+    return (key, *known.get(key, ()))[:COLORS] if key else ()
 
 
 def maker_group(maker: str, words: Words) -> Group | None:
@@ -371,9 +374,9 @@ def rank(found: Iterable[Candidate], groups: Sequence[Group], products: int) -> 
     for candidate in ranked:
         terms = candidate.terms
         score = sum(rarity * _weight(terms, phrases) for rarity, phrases in asked) * (1 - len(terms) / 20_000)
-        if colors and any(color <= stem_set(shown) for shown in candidate.colors for color in colors):
+        if colors and any(color <= shown for shown in _color_sets(candidate.colors) for color in colors):
             score *= _COLOR_BOOST
-        if heads and any(phrase <= stem_set(candidate.category) for phrase in heads):
+        if heads and any(phrase <= _stem_set(candidate.category) for phrase in heads):
             score *= _HEAD_BOOST
         candidate.score = score
     ranked.sort(key=lambda candidate: (-candidate.score, -candidate.number))
@@ -397,6 +400,12 @@ def _weight(terms: str, phrases: Sequence[tuple[str, ...]]) -> float:
 
 
 @lru_cache(maxsize=4096)
-def stem_set(text: str) -> frozenset[str]:
-    """Colours and categories are few: their stems are worked out once."""
+def _stem_set(text: str) -> frozenset[str]:
+    """Categories are few: their stems are worked out once."""
     return frozenset(stems(text))
+
+
+@lru_cache(maxsize=16384)
+def _color_sets(colors: str) -> tuple[frozenset[str], ...]:
+    """So are the colours that products come in together."""
+    return tuple(frozenset(stems(color)) for color in colors.split("|"))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent_store.agents.catalog import model
@@ -90,7 +90,7 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
     products = await _views(ctx, await ctx.get(Catalog).by_number([found.number for found in page]))
     hits: list[Hit] = []
     for found in page:
-        fitting = _fitting(products.get(found.id), plan.filters, colors or plan.filters.colors or ())
+        fitting = _fitting(products.get(found.id), plan.filters, colors)
         if fitting is not None:
             hits.append(Hit(product=fitting, score=round(found.score, 4)))
     if call.sort != "relevance":
@@ -145,7 +145,9 @@ async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: S
     return _Plan((), filters)
 
 
-def _ranked(found: Sequence[Candidate], groups: Sequence[Group], call: SearchProducts, products: int) -> list[Candidate]:
+def _ranked(
+    found: Sequence[Candidate], groups: Sequence[Group], call: SearchProducts, products: int
+) -> list[Candidate]:
     """In the order asked for. By price, what fits the words badly is left out."""
     ranked = rank(found, groups, products) if groups else list(found)
     if call.sort == "relevance":
@@ -312,17 +314,11 @@ def _fitting(product: ProductView | None, filters: Filters, colors: Sequence[Phr
     """The product with those variants that fit, live: the asked colour first, then what is in stock."""
     if product is None:
         return None
-    asked = [" ".join(phrase) for phrase in colors]
-
-    def has_color(variant: VariantView) -> bool:
-        key = model.color_key(variant.color)
-        return any(f" {color} " in key for color in asked)
-
     tests: list[Callable[[VariantView], bool]] = []
     if filters.in_stock:
         tests.append(lambda variant: variant.available > 0)
-    if filters.colors is not None:
-        tests.append(has_color)
+    if (wanted := filters.colors) is not None:
+        tests.append(lambda variant: _has_color(variant, wanted))
     if filters.size is not None:
         tests.append(lambda variant: variant.size is not None and size_key(variant.size) == filters.size)
     if (least := filters.min_price) is not None:
@@ -332,18 +328,23 @@ def _fitting(product: ProductView | None, filters: Filters, colors: Sequence[Phr
     fitting = [variant for variant in product.variants if all(test(variant) for test in tests)]
     if not fitting:
         return None
-    fitting.sort(key=lambda variant: (not has_color(variant), variant.available <= 0))
+    fitting.sort(key=lambda variant: (not _has_color(variant, colors), variant.available <= 0))
     return product.model_copy(update={"variants": tuple(fitting)})
 
 
-def _facets(found: Iterable[Candidate]) -> dict[str, tuple[Facet, ...]]:
+def _has_color(variant: VariantView, colors: Sequence[Phrase]) -> bool:
+    key = model.color_key(variant.color)
+    return any(f" {' '.join(phrase)} " in key for phrase in colors)
+
+
+def _facets(found: Sequence[Candidate]) -> dict[str, tuple[Facet, ...]]:
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("category", "color", "size", "maker")}
-    for candidate in found:
-        counts["category"][candidate.category] += 1
-        counts["color"].update(candidate.colors)
-        counts["size"].update(candidate.sizes)
-        if candidate.maker:
-            counts["maker"][candidate.maker] += 1
+    for name, counter in counts.items():
+        column = {"color": "colors", "size": "sizes"}.get(name, name)
+        # Many products come in the same colours and sizes: the lists are counted first, then what is in them.
+        for values, count in Counter(getattr(candidate, column) for candidate in found).items():
+            for value in values.split("|") if values else ():
+                counter[value] += count
     return {
         name: tuple(Facet(value=value, count=count) for value, count in counter.most_common(FACETS))
         for name, counter in counts.items()

@@ -86,21 +86,23 @@ class SqliteSearch(Repository):
         expression = _expression(match)
         narrow = [_one(group) for group in groups]
         if match.empty:
-            return await self._matching(" AND ".join(narrow), params, filters)
+            return await self._matching(" AND ".join(narrow), params, filters, SCANNED + 1)
         if match.at_most <= RANKED:
-            return await self._matching(" AND ".join((expression, *narrow)), params, filters)
+            return await self._matching(" AND ".join((expression, *narrow)), params, filters, match.at_most)
         telling = f"{{{_TELLING}}} : ({expression})"
-        found = await self._matching(" AND ".join((telling, *narrow)), params, filters)
+        found = await self._matching(" AND ".join((telling, *narrow)), params, filters, match.at_most)
         if len(found) < RANKED:
             known = {candidate.number for candidate in found}
-            more = await self._matching(" AND ".join((expression, *narrow)), params, filters)
+            more = await self._matching(" AND ".join((expression, *narrow)), params, filters, match.at_most)
             found.extend(candidate for candidate in more if candidate.number not in known)
         return found[:RANKED]
 
-    async def _matching(self, expression: str, params: Mapping[str, Any], filters: Filters) -> list[Candidate]:
+    async def _matching(
+        self, expression: str, params: Mapping[str, Any], filters: Filters, at_most: int
+    ) -> list[Candidate]:
         statement = _matched(tuple(sorted(params)), filters.in_stock)
         low = params["low"]
-        if filters.named():
+        if at_most > SCANNED and filters.named():
             # Filters look at every product that fits the words, until enough are found: not at more than so many.
             skip = {"match": expression, "low": low, "high": params["high"], "skip": SCANNED}
             edge = await self.db.first(_EDGE, skip)
@@ -174,7 +176,7 @@ def _values(filters: Filters) -> dict[str, Any]:
     if filters.categories is not None:
         values["categories"] = json.dumps(filters.categories)
     if filters.colors is not None:
-        values["colors"] = json.dumps([f" {' '.join(phrase)} " for phrase in filters.colors])
+        values.update((f"color_{place}", f" {' '.join(phrase)} ") for place, phrase in enumerate(filters.colors))
     if filters.size is not None:
         values["size"] = filters.size
     if filters.min_price is not None:
@@ -199,15 +201,15 @@ def _conditions(given: tuple[str, ...], in_stock: bool) -> list[str]:
     fits = ["v.product_id = p.id", "v.active"]
     if in_stock:
         fits.append("v.available > 0")
-    if "colors" in given:
-        fits.append("EXISTS (SELECT 1 FROM json_each(:colors) c WHERE instr(v.color_key, c.value))")
+    if "color_0" in given:
+        fits.append(f"({' OR '.join(f'instr(v.color_key, :{name})' for name in given if name.startswith('color_'))})")
     if "size" in given:
         fits.append("v.size_key = :size")
     if "min_price" in given:
         fits.append("v.price_minor >= :min_price")
     if "max_price" in given:
         fits.append("v.price_minor <= :max_price")
-    if {"colors", "size", "min_price"} & set(given):
+    if {"color_0", "size", "min_price"} & set(given):
         where.append(f"EXISTS (SELECT 1 FROM catalog_variants v WHERE {' AND '.join(fits)})")  # noqa: S608  # fixed text
     return where
 
@@ -242,7 +244,7 @@ def _candidate(row: Row) -> Candidate:
         category=row["category"],
         maker=row["maker"],
         price_minor=row["price_minor"],
-        colors=tuple(row["colors"].split("|")) if row["colors"] else (),
-        sizes=tuple(row["sizes"].split("|")) if row["sizes"] else (),
+        colors=row["colors"],
+        sizes=row["sizes"],
         terms=row["terms"],
     )

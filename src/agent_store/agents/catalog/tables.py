@@ -45,9 +45,6 @@ products = Table(
     Column("maker", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("tags", JSON, nullable=False),
-    Column("attributes", JSON, nullable=False),
-    Column("picture", JSON, nullable=False),
-    Column("description", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     CheckConstraint("available >= 0", name="catalog_available_not_negative"),
@@ -58,6 +55,16 @@ products = Table(
 """`price_minor` is the lowest price of its variants in stock (of all when none is), None before the first price came;
 `colors` and `sizes` are those in stock, joined by "|". All four follow from the variants. `terms` is what a search ranks
 by: the stems of the name, category, tags, colours, maker and attributes (see `search.RANKED_FIELDS`)."""
+
+details = Table(
+    "catalog_details",
+    metadata,
+    Column("number", _RowId, primary_key=True, autoincrement=False),
+    Column("attributes", JSON, nullable=False),
+    Column("picture", JSON, nullable=False),
+    Column("description", Text, nullable=False),
+)
+"""What is read of the few products that are shown: a search looks at hundreds, whose rows should be short."""
 
 variants = Table(
     "catalog_variants",
@@ -122,6 +129,6 @@ SQLITE_DDL: tuple[str, ...] = (
 """Full-text search on SQLite: rowid is the product's number, the text is stems (see `words`)."""
 
 __all__ = [
-    "BRAND_SHIFT", "FIELDS", "SQLITE_DDL", "brands", "categories", "complements", "metadata", "products", "state",
+    "BRAND_SHIFT", "FIELDS", "SQLITE_DDL", "brands", "categories", "complements", "details", "metadata", "products", "state",
     "variants", "words",
 ]  # fmt: skip

@@ -9,6 +9,8 @@ from agent_store.contracts.chat import (
     ChatTurnDue,
     ChatTurnExpired,
     ConversationSummary,
+    Decision,
+    GetDecisions,
     GetHistory,
     GetProfile,
     GetTranscript,
@@ -18,7 +20,14 @@ from agent_store.contracts.chat import (
     Remember,
     Transcript,
 )
-from agent_store.contracts.orders import OrderCancelled, OrderConfirmed, OrderDelivered, OrderRejected, OrderShipped
+from agent_store.contracts.orders import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderDelivered,
+    OrderPicked,
+    OrderRejected,
+    OrderShipped,
+)
 from agent_store.contracts.payments import PaymentFailed, PaymentLinkCreated, PaymentRefunded
 from agent_store.contracts.people import EscalationAccepted, SalesEscalate, SalesHandoff
 from agent_store.contracts.whatsapp import WhatsAppMessageReceived, WhatsAppStatus
@@ -102,6 +111,11 @@ async def order_rejected(event: OrderRejected, ctx: Context) -> None:
     await notices.rejected(ctx, event)
 
 
+@conversations.on(OrderPicked)
+async def order_picked(event: OrderPicked, ctx: Context) -> None:
+    await notices.picked(ctx, event)
+
+
 @conversations.on(OrderShipped)
 async def order_shipped(event: OrderShipped, ctx: Context) -> None:
     await notices.shipped(ctx, event)
@@ -143,3 +157,8 @@ async def list_conversations(call: ListConversations, ctx: Context) -> tuple[Con
 @conversations.tool(GetTranscript)
 async def transcript(call: GetTranscript, ctx: Context) -> Transcript:
     return await service.transcript(call, ctx)
+
+
+@conversations.tool(GetDecisions)
+async def decisions(call: GetDecisions, ctx: Context) -> tuple[Decision, ...]:
+    return await service.list_decisions(call, ctx)

@@ -230,8 +230,10 @@ def statuses_before(status: str) -> list[str]:
 
 # --- what is told of an order -----------------------------------------------------------------------------------------
 
-OrderNotice = Literal["rejected", "confirmed", "shipped", "delivered", "cancelled", "link", "failed", "refunded"]
-_ORDER_FACTS = frozenset({"rejected", "confirmed", "shipped", "delivered", "cancelled"})
+OrderNotice = Literal[
+    "rejected", "confirmed", "picked", "shipped", "delivered", "cancelled", "link", "failed", "refunded"
+]
+_ORDER_FACTS = frozenset({"rejected", "confirmed", "picked", "shipped", "delivered", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from agent_store.contracts.orders import (
     OrderCancelled,
     OrderConfirmed,
     OrderDelivered,
+    OrderFact,
+    OrderPicked,
     OrderRejected,
     OrderShipped,
     OrderView,
@@ -83,7 +85,7 @@ async def _tell(
 
 
 async def _order_fact(
-    ctx: Context, event: OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled, kind: OrderNotice, text: str,
+    ctx: Context, event: OrderFact, kind: OrderNotice, text: str,
     conversation: Conversation | None,
 ) -> None:  # fmt: skip
     await _tell(
@@ -185,6 +187,12 @@ async def confirmed(ctx: Context, event: OrderConfirmed) -> None:
     conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
     text = confirmed_text(event.order, _language(conversation, event.order.language))
     await _order_fact(ctx, event, "confirmed", text, conversation)
+
+
+async def picked(ctx: Context, event: OrderPicked) -> None:
+    conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
+    text = say("picked", _language(conversation, event.order.language), number=event.order.number)
+    await _order_fact(ctx, event, "picked", text, conversation)
 
 
 async def shipped(ctx: Context, event: OrderShipped) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, func, null, or_, select, update
 
 from agent_store.agents.conversations.model import Conversation, Customer, Line, Told, statuses_before
 from agent_store.agents.conversations.tables import conversations, customers, decisions, identities, messages, notices
-from agent_store.contracts.chat import HistoryLine, Profile, TranscriptLine
+from agent_store.contracts.chat import Decision, HistoryLine, Profile, TranscriptLine
 from agent_store.contracts.common import Address, Language
 from agent_store.kernel.context import Repository, Row
 from agent_store.kernel.ids import ConversationId, CustomerId
@@ -347,7 +347,8 @@ _DECIDE = insert(decisions)
 _DECISIONS = (
     select(decisions)
     .where(decisions.c.conversation_id == bindparam("p_conversation"))
-    .order_by(decisions.c.at, decisions.c.id)
+    .order_by(decisions.c.at.desc(), decisions.c.id.desc())
+    .limit(bindparam("p_limit"))
 )
 
 
@@ -406,6 +407,10 @@ class Decisions(Repository):
             },
         )
 
-    async def of(self, conversation_id: ConversationId) -> Sequence[Row]:
-        """Oldest first."""
-        return await self.db.all(_DECISIONS, {"p_conversation": conversation_id})
+    async def of(self, conversation_id: ConversationId, limit: int) -> tuple[Decision, ...]:
+        """The last ones, oldest first."""
+        rows = await self.db.all(_DECISIONS, {"p_conversation": conversation_id, "p_limit": limit})
+        return tuple(
+            Decision(cause=row["cause"], what=row["what"], details=row["details"], at=row["at"])
+            for row in reversed(rows)
+        )

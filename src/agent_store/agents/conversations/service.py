@@ -17,7 +17,7 @@ from agent_store.agents.conversations.model import (
     Line,
     refusal,
 )
-from agent_store.agents.conversations.repository import Conversations, Customers, IdentityKind, Messages
+from agent_store.agents.conversations.repository import Conversations, Customers, Decisions, IdentityKind, Messages
 from agent_store.agents.conversations.routing import BRAND_PAYLOAD, answer_to_choice, route
 from agent_store.agents.conversations.settings import ConversationsSettings
 from agent_store.agents.conversations.speech import decide, deliver, flush_held
@@ -35,6 +35,8 @@ from agent_store.contracts.chat import (
     ConversationSummary,
     CustomerNew,
     CustomerUpdated,
+    Decision,
+    GetDecisions,
     GetHistory,
     GetTranscript,
     HistoryLine,
@@ -713,3 +715,7 @@ async def transcript(call: GetTranscript, ctx: Context) -> Transcript:
         raise NotFound(f"there is no conversation {call.conversation_id}")
     lines = await ctx.get(Messages).transcript(call.conversation_id, limit=call.limit)
     return Transcript(conversation=_summary(row), lines=lines)
+
+
+async def list_decisions(call: GetDecisions, ctx: Context) -> tuple[Decision, ...]:
+    return await ctx.get(Decisions).of(call.conversation_id, call.limit)

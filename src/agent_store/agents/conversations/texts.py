@@ -190,6 +190,11 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "es": "Te avisamos aquí cuando esté listo para recoger en {place}.",
     },
     "the_store": {"pt": "nossa loja", "en": "our store", "es": "nuestra tienda"},
+    "picked": {
+        "pt": "Seu pedido *{number}* já foi separado e embalado 📦",
+        "en": "Your order *{number}* has been picked and packed 📦",
+        "es": "Tu pedido *{number}* ya está preparado y empacado 📦",
+    },
     "shipped": {
         "pt": "Seu pedido *{number}* está a caminho 🚚",
         "en": "Your order *{number}* is on its way 🚚",

@@ -17,8 +17,3 @@ seller = Agent("seller", tables=metadata)
 async def turn(event: ChatMessageNew, ctx: Context) -> None:
     if event.addressee == "bot":
         await service.take_turn(ctx, event)
-
-
-@seller.every(timedelta(hours=1))
-async def forget_stale_evidence(ctx: Context) -> None:
-    await service.forget_stale(ctx)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, tuple_
 
 from agent_store.agents.seller.model import Finding, read_memory
 from agent_store.agents.seller.tables import conversations, evidence, memories
@@ -43,7 +43,18 @@ _DROP_TURN = delete(evidence).where(
     evidence.c.conversation_id == bindparam("p_conversation"), evidence.c.turn == bindparam("p_turn")
 )
 _PUT_FINDING = insert(evidence)
-_DROP_STALE = delete(evidence).where(evidence.c.valid_until < bindparam("p_now"))
+_key = (evidence.c.conversation_id, evidence.c.turn, evidence.c.position)
+_DROP_STALE = delete(evidence).where(
+    tuple_(*_key).in_(
+        select(*_key)
+        .where(evidence.c.valid_until < bindparam("p_before"))
+        .order_by(evidence.c.valid_until)
+        .limit(bindparam("p_most"))
+        .with_for_update(skip_locked=True)  # two sellers never wait for each other's sweeping
+    )
+)
+SWEPT = 20
+"""Stale findings that a turn sweeps out: more than a turn adds, so that the table stays as large as a day's talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +117,6 @@ class Sellers(Repository):
         if rows:
             await self.db.many(_PUT_FINDING, rows)
 
-    async def forget_stale(self, now: datetime) -> int:
-        return await self.db.run(_DROP_STALE, {"p_now": now})
+    async def forget_stale(self, before: datetime) -> int:
+        """Of any conversation, the oldest `SWEPT` first."""
+        return await self.db.run(_DROP_STALE, {"p_before": before, "p_most": SWEPT})

@@ -48,10 +48,12 @@ from agent_store.kernel.errors import KeyReused, PermanentError, StaleSpeaker, S
 from agent_store.kernel.money import Money
 from agent_store.kernel.tool import Principal, Tool
 
-__all__ = ["SellerBrains", "SellerSettings", "forget_stale", "take_turn"]
+__all__ = ["SellerBrains", "SellerSettings", "take_turn"]
 
 _RULES_REWRITES = 2
 """The rules mend a reply first by leaving out the amounts in question, then all facts: it costs microseconds."""
+_KEPT = timedelta(days=1)
+"""How long evidence is kept after it has become stale: a resumed turn may still look back at it."""
 PLAIN = "plain"
 """The name in `ChatResponse.brain` when no brain could answer."""
 
@@ -94,11 +96,6 @@ async def take_turn(ctx: Context, event: ChatMessageNew) -> None:
         await _Turn(ctx, event).take()
     except StaleSpeaker:
         ctx.log.info("seller.turn_superseded", conversation=event.conversation_id, turn=event.number)
-
-
-async def forget_stale(ctx: Context) -> None:
-    """What no reply may state any more goes, a day later (a resumed turn may still look back)."""
-    await ctx.get(Sellers).forget_stale(ctx.now() - timedelta(days=1))
 
 
 class _Turn:
@@ -442,6 +439,7 @@ class _Turn:
             standing = Standing(event.lease_token, misses, shown)
             await sellers.keep(event.conversation_id, event.customer_id, standing, tx.now())
             await sellers.add_findings(event.conversation_id, event.number, self._ledger.fresh)
+            await sellers.forget_stale(tx.now() - _KEPT)
             tx.emit(
                 ChatResponse(
                     conversation_id=event.conversation_id,

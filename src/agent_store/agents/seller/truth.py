@@ -359,7 +359,7 @@ def _instalments(sentence: _Sentence) -> Iterator[Claim]:
 
 _DELIVERY = re.compile(
     r"\bcheg|entreg|\breceb|\benvi[aoe]|\bprazo|\bfrete|\bretir|\bpront[oa]|despach|postad|\bdeliver|\barriv|\bship|\breceiv|pick\s?-?up|\bready\b|"
-    r"\blleg|\brecib|\bplazo|\brecog|\blist[oa]\b|\btroca|devol|\breturn|\bexchange|\bcambi|reembols|refund|estorn"
+    r"\blleg|\brecib|\bplazo|\brecog|\blist[oa]\b|\btrocar?\s+(?:em|ate|dentro|por ate)\b|\btrocas\b|\b(?:de|para|fazer a) troca\b|devol|\breturn|\bexchange|\bcambi|reembols|refund|estorn"
 )
 _MONTHS = {
     "janeiro": 1, "fevereiro": 2, "marco": 3, "abril": 4, "maio": 5, "junho": 6, "julho": 7, "agosto": 8, "setembro": 9,
@@ -526,8 +526,8 @@ _FROM_TO = re.compile(
     rf"\bde\s+(?P<first>{NUMBER})\s+por\s+(?:apenas\s+|so\s+)?(?P<figure>{NUMBER})(?!\s*(?:%|dias|days))"
 )
 _DECIMAL = re.compile(
-    r"(?<![\d.,/:\w-])(?P<figure>\d{1,3}(?:[.,]\d{3})*[.,]\d{2}|\d+[.,]\d{2})(?![\d%/:]|[.,]\d)"
-    r"(?!\s*(?:cm|mm|m|km|kg|g|mg|ml|l|litros?|polegadas?|pol|inch(?:es)?|in|gb|tb|mb|mhz|ghz|hz|mah|wh?|kw|v|pulgadas?|h|estrelas|stars|estrellas)\b|\s*[%\"”″'’])"
+    r"(?<![\d.,/:\w-])(?<!\d x )(?<!\dx)(?<!\d × )(?P<figure>\d{1,3}(?:[.,]\d{3})*[.,]\d{2}|\d+[.,]\d{2})(?![\d%/:]|[.,]\d)"
+    r"(?!\s*(?:cm|mm|m|km|kg|g|mg|ml|l|litros?|polegadas?|pol|inch(?:es)?|in|gb|tb|mb|mhz|ghz|hz|mah|wh?|kw|v|pulgadas?|h|estrelas|stars|estrellas)\b|\s*[%\"”″'’]|\s*[x×]\s*\d)"
 )
 
 

@@ -416,7 +416,7 @@ _PLATFORM_IDS = frozenset({
 
 def _without_cards(value: Any) -> Any:
     # What a JSON parser makes has exactly these types; a short string holds no card number.
-    kind = type(value)
+    kind = cast(object, type(value))
     if kind is str:
         return redact_cards(value) if len(value) > 12 else value
     if kind is dict:

@@ -262,7 +262,7 @@ async def remove(turn: Turn, act: Act) -> None:
 
 def _line(turn: Turn, lines: Sequence[PricedLine], act: Act) -> tuple[PricedLine | None, int | None]:
     """The line that is meant, and how many units of it (None: all)."""
-    if len(lines) == 1 and not act.text:
+    if len(lines) == 1 and not act.known:
         return lines[0], act.quantity or (act.number if act.number and act.number <= MOST else None)
     if act.positions:
         place = act.positions[0]

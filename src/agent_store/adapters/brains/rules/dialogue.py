@@ -51,9 +51,7 @@ async def converse(turn: Turn) -> None:
             social.unclear(turn)
         return
     if len(acts) > 1:
-        acts = [act for act in acts if act.intent not in ("unclear", "wellbeing", "thanks", "bye", "browse")] or acts[
-            :1
-        ]
+        acts = [act for act in acts if not _noise(act)] or acts[:1]
     greeted = len(acts) > 1 and acts[0].intent == "greet"
     if greeted:
         acts = acts[1:]
@@ -67,6 +65,13 @@ async def converse(turn: Turn) -> None:
     if greeted:
         first = turn.blocks[0]
         turn.blocks[0] = first.model_copy(update={"text": f"{turn.t('hello_short')} {first.text}".strip()})
+
+
+def _noise(act: Act) -> bool:
+    """What is not worth an answer of its own beside a real wish."""
+    if act.intent in ("unclear", "wellbeing", "thanks", "bye", "browse"):
+        return True
+    return act.intent == "search" and not (act.cue or act.known or act.attributes or act.bounded)
 
 
 def _acts(turn: Turn) -> tuple[list[Act], str]:
@@ -121,6 +126,11 @@ def _in_context(turn: Turn, act: Act, open_: Pending | None) -> Act:
                 return Act("checkout")
             if open_.kind == "variant":
                 return Act("answer_variant")
+        if open_.yes and _agrees(act, open_):
+            return from_payload(open_.yes) or act
+        if open_.kind == "offer" and open_.yes and _how_many(act):
+            open_.quantity = min(act.quantity or 1, basket.MOST)
+            return from_payload(open_.yes) or act
         if open_.kind == "method" and act.intent == "quote" and not act.cep and not _HOW_MUCH.search(act.raw):
             return Act("tap_method", key="delivery")
         superlative = _superlative(act, open_)
@@ -171,6 +181,10 @@ def _chosen(turn: Turn, act: Act, open_: Pending) -> Act | None:
         "change",
     ):
         said = {act.raw, act.text, act.size or "", str(act.number) if act.number is not None else "", *act.options}
+        if act.number is not None:
+            figures = [row for row in open_.choices if "".join(c for c in row[1] if c.isdigit()) == str(act.number)]
+            if len(figures) == 1:
+                return from_payload(figures[0][0])
         for (payload, title), name in zip(open_.choices, titles, strict=True):
             if any(word and same(word, name) for word in said) or (
                 act.color and not act.size and not act.text and goods.color_matches(title, act.color)
@@ -208,6 +222,26 @@ def _superlative(act: Act, open_: Pending) -> Act | None:
     return None
 
 
+def _how_many(act: Act) -> bool:
+    """A quantity and nothing else: "quero as 2"."""
+    pointed = act.positions or act.text or act.attributes
+    return bool(act.quantity) and act.intent in ("quantity", "add", "pick") and not pointed
+
+
+def _agrees(act: Act, open_: Pending) -> bool:
+    """ "Sim, pode cancelar": a yes with words around it, to a question that has one answer."""
+    if open_.kind == "cancel" and act.intent == "cancel_order":
+        return not _STARTS_NO.match(act.raw)
+    if act.positions or act.attributes or act.known or act.cep or act.order:
+        return False
+    if not _STARTS_YES.match(act.raw) or _RESERVED.search(act.raw):
+        return False
+    return act.intent in ("search", "unclear", "browse", "checkout", "clear_cart", "remove", "person", "cancel_order")
+
+
+_STARTS_YES = re.compile(r"^\W*(?:sim|isso|claro|ok|pode|podes|yes|yeah|sure|si|dale|quero sim|com certeza|beleza)\b")
+_RESERVED = re.compile(r"\b(?:nao|no|not|dont|nunca|mas|but|pero|espera|wait|calma|antes|depois)\b")
+_STARTS_NO = re.compile(r"^\W*(?:nao|no|nope|nem)\b")
 _HOW_MUCH = re.compile(r"\b(?:quanto|quantos|cuanto|how|qual|prazo|custa|cost|cuesta|demora)\b")
 _FAST = re.compile(r"\b(?:rapid\w*|urgente|quick\w*|fast\w*|antes|primeiro chega|asap)\b")
 _NEAR = re.compile(r"\b(?:perto|proxim[ao]|near\w*|closest|cerca\w*|qualquer)\b")

@@ -33,7 +33,7 @@ BYE = re.compile(
     r"adios|hasta (?:luego|pronto|manana)|chau|nos vemos|good night|tenha um bom dia|bom fim de semana)\b"
 )
 PLEASE = re.compile(
-    r"\b(?:por favor|por gentileza|please|faz favor|fazendo favor|se puder|se der|ai|ne|entao)\b(?=$|[ ,.!?])"
+    r"\b(?:por favor|por gentileza|please|faz favor|fazendo favor|se puder|se der|desculp[ae]|foi mal|sorry|perdon|ai|ne|entao)\b(?=$|[ ,.!?])"
 )
 
 _YES = (
@@ -134,7 +134,7 @@ INTENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"place (?:my |the |an )?order|proceed|complete (?:my |the )?(?:order|purchase)|realizar (?:o |el )?pedido|hacer (?:el |mi )?pedido|fazer (?:o |meu |um )?pedido|cerrar (?:el |mi )?pedido|confirmar (?:el |a |la )?compra|"
             r"quero (?:pagar|fechar)|vou (?:pagar|fechar)|quiero pagar|i want to (?:pay|order)\W*$|ready to (?:pay|order|buy)|pagar agora|pay now|pagar ahora|bora fechar|vamos fechar|pode fechar|levo tudo|vou levar tudo|"
             r"quero comprar(?: tudo| agora| isso tudo| ja)?\W*$|comprar agora|buy now|comprar ahora|(?:e|so) isso(?: mesmo)?[ ,]*(?:pode fechar|fecha|finaliza)|seguir com (?:o |a )?(?:pedido|compra)|continuar (?:o |a |com o |con el )?(?:pedido|compra))\b"
-            r"|^\W*(?:fechar|fecha|pagar|pay|order|comprar|finish)\W*$",
+            r"|^\W*(?:fechar|fecha|pagar|pay|order|comprar|finish)\W*$|^\W*(?:pode |vamos )?(?:fecha|fechar|finaliza)\b(?!.*\b(?:horas?|loja|domingo|sabado|segunda)\b)[\w ]{0,20}$",
         ),
         (
             "compare",
@@ -241,7 +241,7 @@ THIS = re.compile(
     r"\b(?:ess[ea]s?|est[ea](?= |$|[?!.,])(?! (?:muito|caro|bem|bom|ai|em|no|na|com|meu|tudo))|isso|ele|ela|dele|dela|desse|dessa|deste|desta|nesse|nessa|aquel[ea]|this|that|it|these|them|es[aeo]|esto|dess[ea]s|o mesmo|a mesma|lo|"
     r"same)\b"
 )
-BOTH = re.compile(r"\b(?:os dois|as duas|ambos|ambas|both|los dos|las dos)\b")
+BOTH = re.compile(r"\b(?:os dois|as duas|os 2|as 2|ambos|ambas|both|los dos|las dos|los 2|las 2)\b")
 ALL = re.compile(r"\b(?:todos|todas|os tres|all of them|all three|los tres)\b")
 CHEAP = re.compile(
     r"\b(?:barat[oa]s?|em conta|economic[oa]s?|cheap|affordable|inexpensive|acessive(?:l|is)|bom e barato|low budget|barato)\b"

@@ -101,6 +101,7 @@ _QUANTITY = re.compile(
 _TIMES = re.compile(
     rf"\b(?:quero|queria|leva|levo|levar|adicion\w+|coloc\w+|bota|poe|want|add|take|agreg\w+|quiero|remove|tira|quita|manda|so|only|solo|mais|more|another|otros|otras) (?:mais )?(\d{{1,2}}|{_QUANTITY_WORD})\b(?! (?:reais|vestido))"
 )
+_THE_N = re.compile(r"\b(?:os|as|los|las) ([2-9]|duas|dois|tres|quatro|dos)\b")
 _BARE = re.compile(r"^\W*(\d{1,3})\W*$")
 _CARD = re.compile(r"(?<![\d.,$-])(4242|1111|2222|3333)(?![\d-]|[.,]\d)")
 _CARD_WORDS = re.compile(
@@ -319,7 +320,10 @@ def _positions(slots: Slots, language: str) -> None:
         text = f"{head} {tail}"
     slots.positions = tuple(dict.fromkeys([*(place for _, place in pairs), *places]))
     found = _QUANTITY.search(text)
-    if found:
+    if found is None and (group := _THE_N.search(text)) is not None:
+        slots.quantity = _as_number(group[1], language) or None
+        text = _cut(text, group)
+    elif found:
         slots.quantity = _as_number(found[1] or found[2] or found[3], language) or None
         text = _cut(text, found)
     elif slots.pairs:

@@ -231,8 +231,6 @@ def _intent(act: Act, clause: str) -> tuple[str, re.Pattern[str] | None]:
             continue
         if name in ("cheaper", "pricier") and act.known:
             continue
-        if name == "policy" and act.order is None and act.known and act.cue:
-            continue
         return name, pattern
     return _fallback(act, clause), None
 

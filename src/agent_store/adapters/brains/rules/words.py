@@ -249,7 +249,7 @@ conseguir dar da_ sabe saber vende vendem vender disponivel disponiveis estoque 
 cor cores tamanho tamanhos numero marca preco precos valor reais r$ ate entre faixa bom boa bonito bonita legal
 bacana lindo linda outro outra outros outras quanto quanta custa custam loja moca moco amigo_ gente nao sim obrigado
 obrigada valeu beleza show sobre dessa desse deste desta nessa nesse pra pro ok tudo todo toda todos todas uso usar
-ajuda ajudar escolher escolha ideia sugestao pensando afim queremos dica
+verdade realidade mesmo msm desculpa desculpe perdao sorry perdon ajuda ajudar escolher escolha ideia sugestao pensando afim queremos dica
 i im am is are was be been the an of in on at to for with without_ and or but if my your you me_ we our it its this that
 these those there have has had do does did dont want wants would like need needs looking look find finding search show
 send give get got buy any some something anything thing things one ones please hello hi hey what which who how much many
