@@ -157,6 +157,31 @@ def test_changing_ones_mind_before_the_yes() -> None:
     assert (address.cep, address.street) == ("05422-000", "Avenida Brasil 200")
 
 
+def test_an_address_sent_before_it_was_asked_for_is_kept() -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    c.say("fechar pedido")
+    reply = c.say("me chamo Ana Souza, Rua Augusta 1500, 01310-100")
+    assert "method:delivery" in reply.payloads
+    reply = c.say("entrega")
+    assert "ship:economico" in reply.payloads
+
+
+def test_the_nearest_store_needs_a_cep() -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    c.say("fechar pedido")
+    c.say("retirar")
+    assert "CEP" in c.say("a mais perto").text
+    assert "store:sp-centro" in c.say("01310-100").payloads
+    assert c.shop.calls[-1].arguments == {"near_cep": "01310-100"}
+
+
+@pytest.mark.parametrize("text", ["claro que não", "ok mas espera", "isso está errado"])
+def test_half_a_yes_is_no_yes(text: str) -> None:
+    c = ready_to_confirm()
+    c.say(text)
+    assert c.shop.orders == []
+
+
 def test_no_carrier_offers_a_store() -> None:
     c = chat(shop=cart(VES_LUA_PT_M=1))
     c.say("fechar pedido")

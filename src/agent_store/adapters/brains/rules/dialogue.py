@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from agent_store.adapters.brains.rules import aftersales, basket, checkout, delivery, goods, shopping, social
+from agent_store.adapters.brains.rules import aftersales, basket, checkout, delivery, details, goods, shopping, social
 from agent_store.adapters.brains.rules.memory import Pending
 from agent_store.adapters.brains.rules.normalise import plain, same
 from agent_store.adapters.brains.rules.turn import Failed, Turn, parse
@@ -40,7 +40,7 @@ async def converse(turn: Turn) -> None:
     open_ = turn.memory.pending
     turn.memory.pending = None
     acts, words = _acts(turn)
-    if open_ is not None and open_.kind == "details" and words and not any(act.intent in _STRONG for act in acts):
+    if open_ is not None and words and _tells_details(open_, acts, words):
         turn.memory.pending = None
         if await checkout.told(turn, words):
             return
@@ -65,6 +65,18 @@ async def converse(turn: Turn) -> None:
     if greeted:
         first = turn.blocks[0]
         turn.blocks[0] = first.model_copy(update={"text": f"{turn.t('hello_short')} {first.text}".strip()})
+
+
+def _tells_details(open_: Pending, acts: list[Act], words: str) -> bool:
+    """Is this the answer to "your name and address"? Some send it before they are asked."""
+    if any(act.intent in _STRONG for act in acts):
+        return False
+    if open_.kind == "details":
+        return True
+    if open_.kind not in ("method", "service", "location"):
+        return False
+    found = details.read(words, want_name=False, want_street=False)
+    return bool(found.name or (found.street and details.has_number(found.street)))
 
 
 def _noise(act: Act) -> bool:

@@ -5,6 +5,7 @@ No price is kept but the total that the customer was told, with the time: everyt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ FRESH = timedelta(minutes=10)
 _SHOWN = 10
 _CHOICES = 12
 _TEXT = 160
+_CEP = re.compile(r"\d{5}-\d{3}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ class Memory:
             search=_search(_mapping(data.get("search"))),
             pending=_pending(data.get("pending")),
             checkout=_checkout(_mapping(data.get("checkout"))),
-            cep=_text(data.get("cep")),
+            cep=_cep(data.get("cep")),
             size=_text(data.get("size")),
             order=_text(data.get("order")),
             cart_version=_number(data.get("cart_version")),
@@ -150,6 +152,10 @@ def _rows(value: object) -> Sequence[Any]:
 
 def _text(value: object) -> str | None:
     return value[:_TEXT] if isinstance(value, str) and value else None
+
+
+def _cep(value: object) -> str | None:
+    return value if isinstance(value, str) and _CEP.fullmatch(value) else None
 
 
 def _number(value: object) -> int | None:
@@ -210,7 +216,7 @@ def _checkout(data: Mapping[str, Any]) -> CheckoutMemory:
         method=method if method in ("delivery", "pickup") else None,
         service=_text(data.get("service")),
         location=_text(data.get("location")),
-        cep=_text(data.get("cep")),
+        cep=_cep(data.get("cep")),
         street=_text(data.get("street")),
         total=_number(data.get("total")),
         version=_number(data.get("version")),
