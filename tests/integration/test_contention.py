@@ -22,7 +22,7 @@ from agent_store.agents.orders.tables import orders
 from agent_store.agents.pricing.tables import prices
 from agent_store.agents.seller.service import SellerBrains
 from agent_store.agents.whatsapp.tables import messages as received
-from agent_store.contracts.cart import AddToCart, GetCart
+from agent_store.contracts.cart import AddToCart
 from agent_store.contracts.chat import ChatMessageNew, ChatResponse
 from agent_store.contracts.common import Address
 from agent_store.contracts.inventory import AdjustStock, GetAvailability
@@ -30,7 +30,7 @@ from agent_store.contracts.orders import OrderConfirmed, OrderRejected, OrderVie
 from agent_store.contracts.payments import GetPendingPayment, PaymentLinkCreated, SubmitTestCard
 from agent_store.kernel.errors import Conflict
 from agent_store.kernel.ids import Sku
-from agent_store.kernel.tables import outbox
+from agent_store.kernel.tables import outbox, steps
 from agent_store.kernel.tool import Principal
 from tests.support.brains import RandomBrain
 from tests.support.embedded import NUMBERS, RunningStore, texts
@@ -78,7 +78,8 @@ async def test_fifty_deliveries_of_one_message_at_once_are_one_message_and_one_t
     answers = [r for r in await store.events(ChatResponse) if r.conversation_id == heard["conversation_id"]]
     assert len(answers) == 1
     sent = len(store.graph.to(who))
-    assert sent == len(answers[0].blocks) or sent >= 1
+    assert sent >= 1
+    assert len({message.send_id for message in store.graph.to(who)}) == sent
     # And much later once more.
     assert await store.deliver(body) == 200
     await store.settle()
@@ -97,7 +98,9 @@ async def test_fifty_taps_on_confirm_are_one_order(store: RunningStore) -> None:
     posts = (store.deliver(message_delivery(shopper.number, shopper.wa_id, tap)) for tap in taps)
     assert await asyncio.gather(*posts) == [200] * 50
     told = await shopper.read()
-    (customer,) = {t.customer_id for t in await store.events(ChatMessageNew) if t.messages[0].message_id == "wamid.TAP0"}
+    (customer,) = {
+        t.customer_id for t in await store.events(ChatMessageNew) if t.messages[0].message_id == "wamid.TAP0"
+    }
     placed = await rows(store, select(orders).where(orders.c.customer_id == customer))
     assert len(placed) == 1
     assert texts(told).count("/pay/") >= 1
@@ -156,7 +159,9 @@ async def test_the_one_who_loses_the_last_unit_in_a_chat_is_offered_another(stor
     reply = {"type": "button_reply", "button_reply": {"id": "confirm_order", "title": "Confirmar pedido"}}
     posts = (
         store.deliver(
-            message_delivery(one.number, one.wa_id, {"id": f"wamid.RACE{n}", "type": "interactive", "interactive": reply})
+            message_delivery(
+                one.number, one.wa_id, {"id": f"wamid.RACE{n}", "type": "interactive", "interactive": reply}
+            )
         )
         for n, one in enumerate(shoppers)
     )
@@ -242,7 +247,7 @@ async def _holds(store: RunningStore, floors: dict[str, int]) -> None:
         )
     }
     for level in await rows(store, select(levels)):
-        assert sums[level["sku"], level["location"]] == (level["on_hand"], level["reserved"])
+        assert sums.get((level["sku"], level["location"]), (0, 0)) == (level["on_hand"], level["reserved"])
     engine = {row["sku"]: row["price_minor"] for row in await rows(store, select(prices))}
     assert {row["sku"]: row["floor_minor"] for row in await rows(store, select(prices))} == floors
     for line in await rows(store, select(cart_lines)):
@@ -254,7 +259,10 @@ async def _holds(store: RunningStore, floors: dict[str, int]) -> None:
         for line in lines:
             assert line["unit"]["minor"] == engine[line["sku"]] >= floors[line["sku"]]
             assert line["unit"]["minor"] * line["quantity"] == line["total"]["minor"]
-    for order in {row["subject"] for row in await rows(store, select(outbox.c.subject).where(outbox.c.type == "store.order.created"))}:
+    for order in {
+        row["subject"]
+        for row in await rows(store, select(outbox.c.subject).where(outbox.c.type == "store.order.created"))
+    }:
         await _only_forward(store, order)
     versions = await rows(store, select(carts))
     assert all(row["version"] >= 0 for row in versions)
@@ -279,9 +287,10 @@ async def _says_nothing_untrue(store: RunningStore) -> None:
     known: set[int] = set()
     for row in await rows(store, select(prices)):
         known |= {row["price_minor"], row["list_price_minor"]}
-    for statement in ("kernel_calls", "kernel_steps"):
-        del statement
-    told = [json.loads(row["data"]) for row in await rows(store, select(outbox).where(outbox.c.type == "store.whatsapp.message.send"))]
+    told = [
+        json.loads(row["data"])
+        for row in await rows(store, select(outbox).where(outbox.c.type == "store.whatsapp.message.send"))
+    ]
     known |= await _worked_out(store)
     for command in told:
         text = json.dumps(command["content"], ensure_ascii=False)
@@ -305,11 +314,8 @@ async def _worked_out(store: RunningStore) -> set[int]:
             for one in value:
                 walk(one)
 
-    import sqlite3
-
-    with sqlite3.connect(store.data / "store.sqlite3") as db:
-        for (result,) in db.execute("SELECT result FROM kernel_steps WHERE kind = 'call'"):
-            walk(json.loads(result))
-        for (data,) in db.execute("SELECT data FROM kernel_outbox WHERE type LIKE 'store.order.%'"):
-            walk(json.loads(data))
+    for row in await rows(store, select(steps.c.result).where(steps.c.kind == "call")):
+        walk(json.loads(row["result"]))
+    for row in await rows(store, select(outbox.c.data).where(outbox.c.type.like("store.order.%"))):
+        walk(json.loads(row["data"]))
     return found

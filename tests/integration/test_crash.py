@@ -107,7 +107,9 @@ async def test_purchases_with_kills_at_random_moments(zygote: Zygote, folder: Pa
                         await asyncio.sleep(dice.random() * 0.25)
                         store.kill()
                     taken = await posts
-                    waiting = {who: message for (who, message), done in zip(waiting.items(), taken, strict=True) if not done}
+                    waiting = {
+                        who: message for (who, message), done in zip(waiting.items(), taken, strict=True) if not done
+                    }
                     while not await store.settled():
                         await store.revive()
             bought += len(people)
@@ -161,4 +163,3 @@ async def test_what_was_never_acknowledged_may_come_again_and_counts_once(
         await store.at_rest()
         store.check(orders=1)
         assert store.deaths >= len(DRIFTING)
-

@@ -251,7 +251,9 @@ def _check_replies(store: Mortal) -> None:
         "SELECT COUNT(*) AS n, COUNT(DISTINCT json_extract(data, '$.send_id')) AS ids FROM kernel_outbox"
         " WHERE type = 'store.whatsapp.message.send'"
     )
-    out = store.rows("SELECT COUNT(*) AS n, SUM(role = 'seller') AS said FROM conversations_messages WHERE direction = 'out'")
+    out = store.rows(
+        "SELECT COUNT(*) AS n, SUM(role = 'seller') AS said FROM conversations_messages WHERE direction = 'out'"
+    )
     assert out[0]["said"] >= len(turns)
     assert commands[0]["n"] == commands[0]["ids"] == out[0]["n"]
 

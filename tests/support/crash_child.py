@@ -116,10 +116,14 @@ class DriftingBrain:
     async def think(self, request: BrainRequest) -> BrainAnswer:
         await asyncio.sleep(0)
         said = " ".join(f"{line.text} {line.payload or ''}" for line in request.lines).lower()
-        done = {result.call.name: result.data for step in request.steps for result in step.results if result.error is None}
+        done = {
+            result.call.name: result.data for step in request.steps for result in step.results if result.error is None
+        }
         wanted = next((name for name in self._plan(said) if name not in done), None)
         if wanted is not None:
-            call = ToolCall(id=f"call_{self._dice.random()}", name=wanted, arguments=self._arguments(wanted, said, done))
+            call = ToolCall(
+                id=f"call_{self._dice.random()}", name=wanted, arguments=self._arguments(wanted, said, done)
+            )
             return BrainAnswer(tool_calls=(call,), brain=self.name)
         words = f"{self._dice.choice(_WORDS)}, {self._dice.choice(_WORDS)}!"
         if "fechar" in said:
@@ -144,7 +148,10 @@ class DriftingBrain:
         dice = self._dice
         match tool:
             case "catalog.search":
-                return {"text": dice.choice(("vestido", "vestido vermelho", "vestido midi")), "limit": dice.randint(2, 5)}
+                return {
+                    "text": dice.choice(("vestido", "vestido vermelho", "vestido midi")),
+                    "limit": dice.randint(2, 5),
+                }
             case "cart.add":
                 return {"sku": dice.choice(SKUS), "quantity": dice.randint(1, 3)}
             case "fulfillment.quote":

@@ -55,7 +55,7 @@ from agent_store.agents.whatsapp import service as gateway
 from agent_store.agents.whatsapp.agent import whatsapp
 from agent_store.agents.whatsapp.api import webhook
 from agent_store.agents.whatsapp.model import Delivery
-from agent_store.agents.whatsapp.ports import TrustedApp, WhatsAppApi, WhatsAppSettings
+from agent_store.agents.whatsapp.ports import WhatsAppApi, WhatsAppSettings
 from agent_store.contracts.brands import Brand, Directory
 from agent_store.contracts.catalog import ImportReport, ListCategories, ProductView
 from agent_store.entrypoints import assets, catalogue
@@ -238,13 +238,6 @@ class EmbeddedStore:
         await self.brains.rules.close()
         self._provider.close()
 
-    @property
-    def trusted_simulator(self) -> TrustedApp | None:
-        """The simulator as a second signer, for its own numbers only."""
-        if self.simulator is None:
-            return None
-        return TrustedApp(self.secrets.simulator_secret, self.simulator.serves)
-
     async def accept(self, delivery: Delivery) -> None:
         await self.runtime.transact("whatsapp", lambda ctx: gateway.record(ctx, delivery))
 
@@ -338,7 +331,7 @@ class FrontDoor:
     """The ASGI application of the process: the webhook's hot path first, everything else through FastAPI."""
 
     def __init__(self, store: EmbeddedStore) -> None:
-        simulator = store.trusted_simulator
+        simulator = store.simulator.trusted if store.simulator is not None else None
         self._webhook: AsgiApp = webhook(store, store.whatsapp_settings, simulator=simulator)
         self._app: AsgiApp = store.app
 

@@ -306,6 +306,7 @@ async def _views(ctx: Context, rows: Sequence[Row]) -> dict[str, ProductView]:
                 image=model.image_path(row["id"]),
                 variants=shown,
                 complements=tuple(ProductId(id) for id in complements.get(row["id"], ())),
+                picture=row["picture"],
             )
     return views
 
