@@ -13,6 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent_store.adapters.brains.rules.normalise import strip_accents
+from agent_store.agents.seller import presentation, truth
+from agent_store.agents.seller.model import Finding, Ledger, find, fold
+from agent_store.agents.seller.numbers import amounts_in
+from agent_store.agents.seller.settings import SellerSettings
 from agent_store.contracts import cart as cart_tools
 from agent_store.contracts import catalog as catalog_tools
 from agent_store.contracts import chat as chat_tools
@@ -23,7 +27,7 @@ from agent_store.contracts import payments as payment_tools
 from agent_store.contracts.cart import CartView, CartWarning
 from agent_store.contracts.catalog import Category, Hit, ProductView, SearchProducts, SearchResult, VariantView
 from agent_store.contracts.chat import Profile
-from agent_store.contracts.common import Address, PricedLine
+from agent_store.contracts.common import Address, Language, PricedLine
 from agent_store.contracts.fulfillment import DeliveryOption, DeliveryQuote, PickupOption
 from agent_store.contracts.inventory import LocationView
 from agent_store.contracts.orders import Delivery, OrderView
@@ -491,14 +495,20 @@ class Reply:
         return tuple(call.name for step in self.steps for call in step.answer.tool_calls)
 
 
+SETTINGS = SellerSettings()
 MONEY = re.compile(r"R\$ [\d.]+,\d{2}")
 
 
 class Chat:
     """One customer's conversation with a brain, turn by turn, with the checks that hold for every reply."""
 
-    def __init__(self, brain: Brain, shop: FakeShop, language: str = "pt", seller: str = "Luna") -> None:
-        self.brain, self.shop, self.language, self.seller = brain, shop, language, seller
+    def __init__(
+        self, brain: Brain, shop: FakeShop, language: Language = "pt", seller: str = "Luna", *, truth_rule: bool = True
+    ) -> None:
+        self.brain, self.shop, self.seller = brain, shop, seller
+        self.language: Language = language
+        self.truth_rule = truth_rule
+        self.findings: list[Finding] = []
         self.memory: Mapping[str, Any] = {}
         self.now = NOW
         self.replies: list[Reply] = []
@@ -513,7 +523,7 @@ class Chat:
         steps: list[Step] = []
         for _ in range(most):
             request = BrainRequest(
-                brand="fashion", seller=self.seller, language=self.language, system="", lines=tuple(lines),  # type: ignore[arg-type]
+                brand="fashion", seller=self.seller, language=self.language, system="", lines=tuple(lines),
                 tools=SPECS, steps=tuple(steps), memory=self.memory, now=self.now,
             )  # fmt: skip
             answer = think(self.brain, request)
@@ -526,6 +536,8 @@ class Chat:
             raise AssertionError(f"the turn did not end: {lines}")
         reply = Reply(answer, tuple(steps))
         self._check(reply)
+        if self.truth_rule:
+            self._check_truth(reply, lines)
         if answer.memory is not None:
             self.memory = json.loads(json.dumps(answer.memory))
             assert len(json.dumps(self.memory)) < 8000
@@ -556,6 +568,27 @@ class Chat:
         for stated in MONEY.findall(reply.text):
             minor = int(re.sub(r"\D", "", stated))
             assert minor in allowed or minor in sums, f"{stated} stands in no tool result: {reply.text}"
+
+    def _check_truth(self, reply: Reply, lines: Sequence[Line]) -> None:
+        """The seller's own truth rule finds nothing to object to, and every card stands in a result."""
+        ledger = Ledger(self.findings, self.now)
+        limits: set[int] = set()
+        for result in (one for step in reply.steps for one in step.results if one.error is None):
+            contract = registry[result.call.name]
+            tool = contract.model_validate(result.call.arguments)
+            limits |= amounts(result.call.arguments)
+            data = contract.result_adapter.validate_python(result.data)
+            found = find(tool, data, call=result.call.id, turn=1, at=self.now, settings=SETTINGS)
+            if found is not None:
+                ledger.add(found)
+        self.findings = ledger.findings[-40:]
+        folded = fold("\n".join(line.text for line in lines))
+        echo = truth.Echo(amounts_in(folded) | limits, truth.orders_in(folded), folded)
+        rendered = presentation.render(reply.blocks, ledger, language=self.language, low_stock=3)
+        assert rendered.unknown == ()
+        for text, choice in rendered.texts:
+            verdict = truth.check(text, ledger, echo, language=self.language, choice=choice)
+            assert verdict.unsupported == (), text
 
 
 def amounts(value: Any) -> set[int]:

@@ -169,7 +169,7 @@ def test_up_to_three_products_are_cards_with_picture_price_and_a_button() -> Non
 def test_more_products_are_a_list_with_whole_titles_in_the_descriptions() -> None:
     (found,) = render([ProductsBlock(cards=tuple(card(n) for n in range(1, 6)))], "en")
     assert isinstance(found, OutList)
-    assert found.text == "I picked these for you:"
+    assert found.text.startswith("I picked these for you:\n\n1. *Vestido Midi Aurora número 1*: *R$ 199,90*\n2. ")
     assert len(found.choices) == 5
     assert found.choices[0].id == "product:p1"
     assert "R$ 199,90" in (found.choices[0].description or "")

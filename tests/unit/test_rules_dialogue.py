@@ -12,14 +12,14 @@ from agent_store.adapters.brains.rules import RulesBrain
 from agent_store.adapters.brains.rules.lexicon import INTENTS
 from agent_store.adapters.brains.rules.say import Voice
 from agent_store.adapters.brains.rules.texts import en, es, pt
-from agent_store.contracts.common import Address
+from agent_store.contracts.common import Address, Language
 from agent_store.contracts.orders import OrderView
 from agent_store.kernel.brain import BrainAnswer, BrainRequest, Line, Step, ToolCall, ToolResult
 from agent_store.kernel.money import Money
 from tests.support.rules_shop import NOW, SPECS, Chat, FakeShop, think
 
 
-def chat(language: str = "pt", seller: str = "Luna", shop: FakeShop | None = None) -> Chat:
+def chat(language: Language = "pt", seller: str = "Luna", shop: FakeShop | None = None) -> Chat:
     return Chat(RulesBrain(), shop or FakeShop(), language, seller)
 
 
@@ -60,7 +60,7 @@ WORDS: dict[str, dict[str, list[str]]] = {
 
 @pytest.mark.parametrize("way", ["delivery", "pickup"])
 @pytest.mark.parametrize("language", ["pt", "en", "es"])
-def test_a_whole_conversation_ends_in_an_order(language: str, way: str) -> None:
+def test_a_whole_conversation_ends_in_an_order(language: Language, way: str) -> None:
     c = chat(language)
     for text in (*WORDS[language]["buy"], *WORDS[language][way], *WORDS[language]["yes"]):
         c.say(text)
@@ -577,7 +577,7 @@ def test_an_order_on_its_way_is_not_cancelled() -> None:
     ("language", "text"),
     [("pt", "quero falar com uma pessoa"), ("en", "human please"), ("es", "quiero hablar con alguien")],
 )
-def test_a_person_is_called(language: str, text: str) -> None:
+def test_a_person_is_called(language: Language, text: str) -> None:
     reply = chat(language).say(text)
     assert reply.answer.escalate is not None
     assert reply.answer.escalate.startswith("asked")
@@ -630,7 +630,7 @@ def test_a_brand_choice_before_the_words_is_no_wish() -> None:
 
 @pytest.mark.parametrize("seller", ["Luna", "Max", "Sofia", "Bella", "Pixel"])
 @pytest.mark.parametrize("language", ["pt", "en", "es"])
-def test_each_seller_has_a_voice_of_their_own(language: str, seller: str) -> None:
+def test_each_seller_has_a_voice_of_their_own(language: Language, seller: str) -> None:
     own, neutral = Voice(language, seller), Voice(language, "Nina")
     assert own.say("hello") != neutral.say("hello").replace("Nina", seller)
     assert seller in own.say("hello")

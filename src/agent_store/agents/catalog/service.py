@@ -133,8 +133,8 @@ async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: S
     for step in steps:
         if found := await index.find(step, filters):
             return _Plan(found, filters, () if step is strict and not meant.unknown else ("text",))
-        # A way to ask that finds nothing without filters finds nothing with fewer of them either.
-        if await index.count(step, filters.brand):
+        # A way to ask that finds nothing without any filters finds nothing with fewer of them either.
+        if filters.named() and await index.count(step, filters.brand):
             alive.append(step)
     for gone in relaxations(filters)[1:]:
         asked = filters.without(gone)

@@ -15,18 +15,14 @@ from agent_store.agents.catalog.search import RANKED, Candidate, Document, Filte
 from agent_store.agents.catalog.vocabulary import Vocabulary
 from agent_store.kernel.context import Repository, Row, Session
 
-SCANNED = 4000
-"""Products whose filters are looked at in one search at most: of what fits the words, the newest."""
+SCANNED = 2000
+"""Products whose filters are looked at: of what fits the words, the newest. All of them only when none of these fits."""
 
 _NAMES, _PLACES = ", ".join(t.FIELDS), ", ".join(f":{name}" for name in t.FIELDS)
 _ADD = text(f"INSERT INTO catalog_index (rowid, {_NAMES}) VALUES (:number, {_PLACES})")  # noqa: S608  # our own names
 _DROP = text("DELETE FROM catalog_index WHERE rowid = :number")
 _COUNT = text(
     "SELECT count(*) AS n FROM catalog_index WHERE catalog_index MATCH :match AND rowid BETWEEN :low AND :high"
-)
-_EDGE = text(
-    "SELECT rowid AS number FROM catalog_index WHERE catalog_index MATCH :match AND rowid BETWEEN :low AND :high"
-    " ORDER BY rowid DESC LIMIT 1 OFFSET :skip"
 )
 _STATE = select(t.state.c.generation, t.state.c.revision).where(t.state.c.name == "catalog")
 _WORDS = select(t.words.c.brand, t.words.c.word, t.words.c.products).where(t.words.c.revision > bindparam("p_seen"))
@@ -86,28 +82,24 @@ class SqliteSearch(Repository):
         expression = _expression(match)
         narrow = [_one(group) for group in groups]
         if match.empty:
-            return await self._matching(" AND ".join(narrow), params, filters, SCANNED + 1)
+            return await self._matching(" AND ".join(narrow), params, filters)
         if match.at_most <= RANKED:
-            return await self._matching(" AND ".join((expression, *narrow)), params, filters, match.at_most)
+            return await self._matching(" AND ".join((expression, *narrow)), params, filters)
         telling = f"{{{_TELLING}}} : ({expression})"
-        found = await self._matching(" AND ".join((telling, *narrow)), params, filters, match.at_most)
+        found = await self._matching(" AND ".join((telling, *narrow)), params, filters)
         if len(found) < RANKED:
             known = {candidate.number for candidate in found}
-            more = await self._matching(" AND ".join((expression, *narrow)), params, filters, match.at_most)
+            more = await self._matching(" AND ".join((expression, *narrow)), params, filters)
             found.extend(candidate for candidate in more if candidate.number not in known)
         return found[:RANKED]
 
-    async def _matching(
-        self, expression: str, params: Mapping[str, Any], filters: Filters, at_most: int
-    ) -> list[Candidate]:
+    async def _matching(self, expression: str, params: Mapping[str, Any], filters: Filters) -> list[Candidate]:
         statement = _matched(tuple(sorted(params)), filters.in_stock)
-        low = params["low"]
-        if at_most > SCANNED and filters.named():
-            # Filters look at every product that fits the words, until enough are found: not at more than so many.
-            skip = {"match": expression, "low": low, "high": params["high"], "skip": SCANNED}
-            edge = await self.db.first(_EDGE, skip)
-            low = low if edge is None else edge["number"] + 1
-        rows = await self.db.all(statement, {**params, "low": low, "match": expression, "limit": RANKED})
+        given = {**params, "match": expression, "limit": RANKED}
+        rows = await self.db.all(statement, {**given, "scan": SCANNED})
+        if not rows and filters.named():
+            # Not among the newest; "nothing fits" must be true, so now all of them, which takes its time.
+            rows = await self.db.all(statement, {**given, "scan": -1})
         return [_candidate(row) for row in rows]
 
     async def _browse(self, params: Mapping[str, Any], filters: Filters, by_price: bool) -> list[Candidate]:
@@ -216,12 +208,13 @@ def _conditions(given: tuple[str, ...], in_stock: bool) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _matched(given: tuple[str, ...], in_stock: bool) -> TextClause:
-    """The newest that fit. Rows come in the index's own order, so that LIMIT stops the work."""
-    where = ["catalog_index MATCH :match", "catalog_index.rowid BETWEEN :low AND :high", *_conditions(given, in_stock)]
+    """The newest that fit. Rows come in the index's own order, so that both limits stop the work."""
+    where = _conditions(given, in_stock)
     return text(
-        f"SELECT {_COLUMNS} FROM catalog_index"  # noqa: S608  # every value is a parameter
-        " CROSS JOIN catalog_products p ON p.number = catalog_index.rowid"
-        f" WHERE {' AND '.join(where)} ORDER BY catalog_index.rowid DESC LIMIT :limit"
+        f"SELECT {_COLUMNS} FROM ("  # noqa: S608  # every value is a parameter
+        "SELECT rowid AS number FROM catalog_index WHERE catalog_index MATCH :match AND rowid BETWEEN :low AND :high"
+        " ORDER BY rowid DESC LIMIT :scan) f"
+        f" CROSS JOIN catalog_products p ON p.number = f.number WHERE {' AND '.join(where)} LIMIT :limit"
     )
 
 

@@ -125,7 +125,12 @@ def _products(block: ProductsBlock, language: Language) -> list[OutContent]:
         )
         for card in block.cards
     ]
-    ahead, body = _body(block.text, TEXT_LIMIT, say("products", language))
+    # The message itself shows what there is and for how much: a list opens only when it is tapped.
+    shown = "\n".join(
+        f"{number}. *{card.title}*: {_price(card, language, bold=True)}{f' · {card.note}' if card.note else ''}"
+        for number, card in enumerate(block.cards, 1)
+    )
+    ahead, body = _body(f"{block.text or say('products', language)}\n\n{shown}", TEXT_LIMIT, shown)
     return [
         *ahead,
         OutList(text=body, button=shorten(say("see_products", language), 20), choices=_distinct(rows, ROW_TITLE)),
