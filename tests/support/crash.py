@@ -181,7 +181,14 @@ class Mortal:
             return False
 
     async def fuse(self, length: int, only: str = "") -> None:
-        await self.http.post("/_test/fuse", params={"length": length, "only": only})
+        """Set it; 0 takes it out. What is late (a status, the steward) may have burnt the one before to its end."""
+        while True:
+            try:
+                await self.http.post("/_test/fuse", params={"length": length, "only": only})
+            except httpx.TransportError:
+                await self.revive()
+            else:
+                return
 
     async def say(self, step: str, wa_id: str, *, fuse: int = 0, only: str = "", again: int = 0) -> None:
         """Say it, and die at the `fuse`th boundary (of the kind `only`); started again, die at the `again`th. Delivered
@@ -196,6 +203,7 @@ class Mortal:
                 again = 0
             if not acknowledged:
                 acknowledged = await self.deliver(message, wa_id)
+        await self.fuse(0)
 
     async def at_rest(self) -> None:
         """Until no send is in doubt any more: its status has come, or the wait for it is over."""

@@ -46,8 +46,8 @@ class Fuse:
         self.passed: list[str] = []
 
     def set(self, length: int, only: str = "") -> None:
-        """Die at the boundary with this number, of this kind (of any)."""
-        self.left, self.only, self.passed = length, only, []
+        """Die at the boundary with this number, of this kind (of any); 0: live on."""
+        self.left, self.only, self.passed = length or None, only, []
 
     def burn(self, boundary: str) -> None:
         if self.left is None or (self.only and boundary != self.only):

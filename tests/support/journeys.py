@@ -43,15 +43,30 @@ class UserIdShopper(Shopper):
 
 
 async def play(shopper: Shopper, steps: Iterable[str], last: Sequence[Sent] = ()) -> list[Sent]:
-    """Say or tap one after the other; returns all that came. A step that begins with "/" taps the choice that the regular
-    expression after it finds in the last answer (several, by spaces: the first that is there)."""
+    """Say or tap one after the other; returns all that came.
+
+    "/pattern" taps the choice that the regular expression finds in the last answer (several, by spaces: the first that is
+    there). "#product#quero o {}" says the number under which that product was shown last.
+    """
     came: list[Sent] = []
     answer = list(last)
     for step in steps:
-        answer = await (shopper.tap_any(answer, *step[1:].split()) if step.startswith("/") else shopper.say(step))
+        if step.startswith("/"):
+            answer = await shopper.tap_any(answer, *step[1:].split())
+        elif step.startswith("#"):
+            _, wanted, sentence = step.split("#")
+            answer = await shopper.say(sentence.format(shown(answer).index(wanted) + 1))
+        else:
+            answer = await shopper.say(step)
         assert answer, f"no answer to {step!r}"
         came += answer
     return came
+
+
+def shown(messages: Sequence[Sent]) -> list[str]:
+    """The products (or variants) that these messages show, in order, each once."""
+    ids = [id.split(":", 1)[1] for message in messages for id in message.choices if id.startswith(("product:", "add:"))]
+    return list(dict.fromkeys(ids))
 
 
 def link_in(messages: Sequence[Sent]) -> str:

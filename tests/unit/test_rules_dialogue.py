@@ -798,3 +798,227 @@ def test_results_that_make_no_sense_are_failures() -> None:
     answer = ask()
     nonsense = tuple(ToolResult(call=call, data={"hits": "?"}) for call in answer.tool_calls)
     assert ask((Step(answer=answer, results=nonsense),)).blocks
+
+
+# --- the rest of a shop's talk -----------------------------------------------------------------------------------------
+
+
+def test_more_of_the_same_until_there_is_no_more() -> None:
+    c = chat()
+    c.shop.products += [
+        p.model_copy(
+            update={
+                "id": f"{p.id}-2",
+                "variants": tuple(v.model_copy(update={"sku": f"{v.sku}-2"}) for v in p.variants),
+            }
+        )
+        for p in c.shop.products
+    ]
+    first = c.say("quero um vestido")
+    assert "more" in first.payloads
+    second = c.say("mostra mais")
+    assert second.cards
+    assert set(first.cards).isdisjoint(second.cards)
+    assert "todas" in c.say("mostra mais").text
+
+
+def test_dearer_ones_come_first_when_asked() -> None:
+    c = chat()
+    c.say("vestidos")
+    c.say("quero algo mais caro")
+    assert c.shop.calls[-1].arguments["sort"] == "-price"
+
+
+def test_the_cheapest_are_said_to_be_the_cheapest() -> None:
+    c = chat()
+    c.say("vestidos")
+    assert "mais em conta" in c.say("mais barato").text
+
+
+def test_a_colour_points_at_one_of_several() -> None:
+    c = chat()
+    c.say("vestidos")
+    reply = c.say("quero esse verde")
+    assert c.shop.cart == {"VES-BRI-VD-M": 1}
+    assert "R$ 359,00" in reply.text
+    c.say("vestidos")
+    assert c.say("quero esse roxo").payloads
+
+
+def test_this_one_of_several_asks_which() -> None:
+    c = chat()
+    c.say("vestidos")
+    reply = c.say("quero esse")
+    assert "product:vestido-brisa" in reply.payloads
+    reply = c.say("brisa")
+    assert "R$ 359,00" in reply.text
+
+
+def test_a_colour_that_a_product_lacks_is_told_with_what_there_is() -> None:
+    c = chat()
+    c.say("bolsa")
+    reply = c.say("tem em roxo?")
+    assert "não tem nessa opção" in reply.text
+
+
+def test_an_option_that_a_product_lacks_is_told_with_what_there_is() -> None:
+    c = chat()
+    c.say("liquidificador")
+    reply = c.say("bivolt")
+    assert "não tem nessa opção" in reply.text
+    assert {"add:LIQ-110", "add:LIQ-220"} <= set(reply.payloads)
+
+
+def test_a_sold_out_product_shows_what_could_take_its_place() -> None:
+    c = chat()
+    c.shop.set_stock("VES-LUA-PT-M", 0)
+    reply = c.tap("product:vestido-lua")
+    assert "esgotado" in reply.text
+    assert reply.cards
+    reply = c.tap("add:VES-LUA-PT-M")
+    assert "esgotado" in reply.text
+    assert c.shop.cart == {}
+
+
+def test_a_sold_out_variant_names_the_others() -> None:
+    c = chat()
+    reply = c.tap("add:VES-AUR-AZ-G")
+    assert "Vermelho, P" in reply.text
+
+
+def test_a_product_that_is_gone_is_told() -> None:
+    c = chat()
+    assert "disponível" in c.tap("product:nope").text
+    assert "disponível" in c.tap("add:NOPE").text
+
+
+def test_suggestions_go_with_what_is_talked_about() -> None:
+    c = chat()
+    assert c.say("o que você recomenda?").cards
+    c.tap("product:vestido-brisa")
+    assert c.say("o que combina com ele?").cards == ("sandalia-sol",)
+    c.tap("product:vestido-brisa")
+    assert c.tap("similar").cards
+
+
+def test_last_units_are_told_to_who_hesitates_only_when_true() -> None:
+    c = chat()
+    c.say("vestidos")
+    c.say("o 1 vermelho M")
+    assert "ltimas 2 unidades" in c.say("vou pensar").text
+    c.say("bolsa")
+    assert "ltima" not in c.say("vou pensar").text
+
+
+def test_a_swap_needs_something_to_swap() -> None:
+    c = chat(shop=cart(VES_AUR_VM_P=1, BOL_LUA_PT=1))
+    assert "não tem nessa opção" in c.say("troca o vestido pelo tamanho XG").text
+    assert "Seu carrinho" in c.say("troca o chapéu pelo tamanho M").text
+    c.say("muda o vestido pra azul")
+    assert c.shop.cart == {"BOL-LUA-PT": 1, "VES-AUR-AZ-M": 1}
+
+
+def test_a_swap_to_what_is_too_few_keeps_the_cart() -> None:
+    c = chat(shop=cart(VES_AUR_VM_P=3))
+    c.say("troca pelo tamanho M vermelho")
+    assert c.shop.cart == {"VES-AUR-VM-P": 3}
+
+
+def test_a_line_taken_out_by_a_tap() -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1, BOL_LUA_PT=1))
+    assert "R$ 149,90" in c.tap("remove:VES-LUA-PT-M").text
+    c.tap("remove:BOL-LUA-PT")
+    assert "não está" in c.tap("remove:BOL-LUA-PT").text
+    assert "vazio" in c.say("tira a bolsa").text
+
+
+def test_a_checkout_can_be_left() -> None:
+    c = ready_to_confirm()
+    c.say("cancela o pedido")
+    assert "carrinho" in c.replies[-1].text
+    assert c.shop.cart
+    assert c.shop.orders == []
+
+
+def test_changing_items_or_the_way_of_delivery() -> None:
+    c = ready_to_confirm()
+    c.tap("change_order")
+    assert "Seu carrinho" in c.tap("change_items").text
+    c = ready_to_confirm()
+    c.say("quero mudar uma coisa")
+    assert "method:pickup" in c.tap("change_method").payloads
+    c.tap("method:pickup")
+    c.tap("store:sp-pinheiros")
+    c.say("sim")
+    assert ordered(c).delivery.method == "pickup"
+
+
+def test_a_product_named_in_a_question_is_found() -> None:
+    c = chat()
+    assert "R$ 359,00" in c.say("quanto custa o vestido brisa?").text
+    assert "R$ 149,90" in c.say("me fala do preço da bolsa").text
+
+
+def test_a_comparison_with_a_product_by_name() -> None:
+    c = chat()
+    c.say("bolsa")
+    reply = c.say("compara com a sandália sol")
+    assert "Bolsa Tiracolo Lua" in reply.text
+    assert "Sandália Salto Sol" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("ajuda", "frete"), ("qual meu tamanho?", "tamanhos"), ("adorei!", "bom"), ("como funciona?", "carrinho"),
+        ("aceita cartão de crédito?", "cartão"), ("quero ver", "hoje"), ("e o frete?", "CEP"),
+    ],
+)  # fmt: skip
+def test_simple_questions_have_simple_answers(text: str, word: str) -> None:
+    assert word.lower() in chat().say(text).text.lower()
+
+
+def test_praise_of_a_product_offers_it() -> None:
+    c = chat()
+    c.say("bolsa")
+    reply = c.say("adorei!")
+    assert "add:BOL-LUA-PT" in reply.payloads
+    c.say("sim")
+    assert c.shop.cart == {"BOL-LUA-PT": 1}
+
+
+def test_several_orders_can_be_looked_at() -> None:
+    c = paid_with("4242")
+    c.tap("add:BOL-LUA-PT")
+    for text in ("fechar", "o mais barato", "sim"):
+        c.say(text)
+    first, second = c.shop.orders
+    reply = c.say("meus pedidos")
+    assert first.number in reply.text
+    assert f"status:{second.number}" in reply.payloads
+    assert second.number in c.tap(f"status:{second.number}").text
+    c.shop.advance("delivered")
+    assert "AS-" in c.say("cancela meu pedido").text
+    assert "encerrado" not in c.say("não").text
+
+
+def test_nothing_to_cancel_and_nothing_twice() -> None:
+    assert "pedidos" in chat().say("cancela meu pedido").text
+    c = paid_with("4242")
+    c.shop.advance("cancelled")
+    assert "encerrado" in c.say(f"cancela o pedido {ordered(c).number}").text
+    c.shop.advance("delivered")
+    assert "person" in c.tap(f"cancel_yes:{ordered(c).number}").payloads
+    assert "Não encontrei" in c.tap("cancel_yes:AS-999999").text
+
+
+def test_free_delivery_is_called_free() -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    c.shop.freight = 0
+    for text in ("fechar pedido", "entrega", "Ana Souza, Rua Augusta 1500, 01310-100"):
+        c.say(text)
+    assert "frete grátis" in c.replies[-1].text
+    c.say("o mais barato")
+    assert "Frete grátis" in c.replies[-1].text
+    c.say("sim")
+    assert ordered(c).total == Money(minor=17990)

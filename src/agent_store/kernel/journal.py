@@ -206,17 +206,21 @@ SWEEP_OUTBOX = delete(outbox).where(
 )
 
 
+def _rarer(event: Envelope) -> str | None:
+    """The attributes that share one JSON column. Our own events have a data schema and no other: the short way."""
+    if event.datacontenttype == "application/json" and event.tracestate is None and not event.extensions:
+        return None if event.dataschema is None else f'{{"dataschema":{json.dumps(event.dataschema)}}}'
+    rare = {
+        "dataschema": event.dataschema,
+        "datacontenttype": event.datacontenttype,
+        "tracestate": event.tracestate,
+        "extensions": dict(event.extensions),
+    }
+    return json.dumps({name: value for name, value in rare.items() if value})
+
+
 def row_of(event: Envelope, *, published: bool) -> dict[str, Any]:
-    """An outbox row. The rarer attributes share one JSON column, NULL when all are as our own events have them."""
-    rare: dict[str, Any] = {}
-    if event.dataschema is not None:
-        rare["dataschema"] = event.dataschema
-    if event.datacontenttype != "application/json":
-        rare["datacontenttype"] = event.datacontenttype
-    if event.tracestate is not None:
-        rare["tracestate"] = event.tracestate
-    if event.extensions:
-        rare["extensions"] = dict(event.extensions)
+    """An outbox row."""
     return {
         "source": event.source,
         "id": event.id,
@@ -231,7 +235,7 @@ def row_of(event: Envelope, *, published: bool) -> dict[str, Any]:
         "correlationid": event.correlationid,
         "causationid": event.causationid,
         "traceparent": event.traceparent,
-        "attributes": json.dumps(rare) if rare else None,
+        "attributes": _rarer(event),
         "data": event.data.decode(),
         "published": published,
     }

@@ -171,7 +171,7 @@ class _Job:
 
 
 class SqliteStore:
-    """See `kernel.store.Store`. One process a file: a second one waits five seconds for the first's commit, then fails."""
+    """See `kernel.store.Store`. One process a file: the entrypoint sees to that (a second one would handle everything too)."""
 
     def __init__(self, path: Path | str, *, group_limit: int = GROUP_LIMIT) -> None:
         self.path = str(path)

@@ -77,8 +77,8 @@ async def _put_some(
     old = {row["id"]: row for row in await catalog.by_id(ids)}
     before = await catalog.variants(list(old))
     for row in old.values():
-        written = model.texts_of_row(row, before.get(row["id"], []))
-        words.subtract((row["brand"], word) for word in model.vocabulary(written))
+        said = model.read(model.texts_of_row(row, before.get(row["id"], [])))
+        words.subtract((row["brand"], word) for word in model.vocabulary(said))
         categories[row["brand"], row["category"]] -= 1
     await index.drop([row["number"] for row in old.values()])
     await imports.drop_products(row["number"] for row in old.values())
@@ -89,10 +89,10 @@ async def _put_some(
     details: list[dict[str, Any]] = []
     for product in products:
         number = _number(product, old.get(product.id), numbers)
-        written = model.texts_of(product)
-        words.update((product.brand, word) for word in model.vocabulary(written))
+        said = model.read(model.texts_of(product))
+        words.update((product.brand, word) for word in model.vocabulary(said))
         categories[product.brand, product.category] += 1
-        documents.append(model.document(number, written))
+        documents.append(model.document(number, said))
         rows.append(_product_row(product, number, ranked_terms(documents[-1])))
         details.append(
             {

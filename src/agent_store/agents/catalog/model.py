@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_store.agents.catalog.search import Document
-from agent_store.agents.catalog.words import content, size_key, stem, stems
+from agent_store.agents.catalog.words import content, size_key, stem
 from agent_store.contracts.catalog import ImportProduct, ImportVariant
 from agent_store.kernel.context import Row
 from agent_store.kernel.errors import InvalidInput
@@ -85,15 +85,22 @@ def _texts(product: Mapping[str, Any], variants: Sequence[Mapping[str, Any]]) ->
     }
 
 
-def document(number: int, written: Mapping[str, str]) -> Document:
-    """The stems of these texts; sizes are keys already."""
-    fields = {name: text if name == "size" else " ".join(stems(text)) for name, text in written.items()}
-    return Document(number=number, fields=fields)
+def read(written: Mapping[str, str]) -> dict[str, list[str]]:
+    """The folded words of these texts that say something, by column; sizes are keys already."""
+    return {name: text.split() if name == "size" else content(text) for name, text in written.items()}
 
 
-def vocabulary(written: Mapping[str, str]) -> set[str]:
-    """The folded words of these texts, sizes left out."""
-    return {word for name, text in written.items() if name != "size" for word in content(text)}
+def document(number: int, said: Mapping[str, Sequence[str]]) -> Document:
+    """The stems of these words."""
+    return Document(
+        number=number,
+        fields={name: " ".join(found if name == "size" else map(stem, found)) for name, found in said.items()},
+    )
+
+
+def vocabulary(said: Mapping[str, Sequence[str]]) -> set[str]:
+    """These words once each, sizes left out."""
+    return {word for name, found in said.items() if name != "size" for word in found}
 
 
 def color_key(color: str | None) -> str:

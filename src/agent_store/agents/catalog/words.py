@@ -60,11 +60,11 @@ _WITHOUT = frozenset(("sem", "sin", "without"))
 
 @lru_cache(maxsize=65536)
 def fold(text: str) -> str:
-    """Lower case, without accents: "Calção" is "calcao"."""
+    """Lower case, without accents: "Calção" is "calcao". What is not Latin is dropped: no product is looked up by it."""
     lowered = text.lower()
     if lowered.isascii():
         return lowered
-    return "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
+    return unicodedata.normalize("NFKD", lowered).encode("ascii", "ignore").decode()
 
 
 def tokens(text: str) -> list[str]:

@@ -174,7 +174,7 @@ INTENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "suits_me",
-            r"\b(?:qual (?:o )?(?:meu )?tamanho (?:ideal|certo|me serve|devo|usar|eu uso)|que tamanho (?:devo|eu)|tabela de (?:medidas|tamanhos?)|guia de (?:medidas|tamanhos?)|size (?:guide|chart)|what size (?:should|do i|am i)|guia de tallas|tabla de tallas|que talla (?:soy|debo)|medidas)\b",
+            r"\b(?:qual (?:e )?(?:o )?meu tamanho|qual (?:o )?(?:meu )?tamanho (?:ideal|certo|me serve|devo|usar|eu uso)|que tamanho (?:devo|eu)|tabela de (?:medidas|tamanhos?)|guia de (?:medidas|tamanhos?)|size (?:guide|chart)|what size (?:should|do i|am i)|guia de tallas|tabla de tallas|que talla (?:soy|debo)|medidas)\b",
         ),
         (
             "cheaper",
