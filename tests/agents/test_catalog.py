@@ -3,11 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from agent_store.agents.catalog import tables as t
 from agent_store.agents.catalog.agent import catalog
+from agent_store.agents.catalog.search import RANKED
+from agent_store.agents.catalog.sqlite_search import SCANNED
+from agent_store.agents.inventory.agent import inventory
 from agent_store.agents.inventory.tables import levels
+from agent_store.agents.pricing.agent import pricing
 from agent_store.agents.pricing.tables import prices
 from agent_store.contracts.catalog import (
     GetProducts,
@@ -22,13 +26,13 @@ from agent_store.contracts.catalog import (
     SearchProducts,
     SearchResult,
 )
-from agent_store.contracts.inventory import AdjustStock, InventoryReserve, StockUpdated
+from agent_store.contracts.inventory import AdjustStock, ImportLocations, InventoryReserve, StockUpdated
 from agent_store.contracts.pricing import PriceChanged, SetPrice
 from agent_store.kernel.errors import Forbidden, InvalidInput, NotFound
 from agent_store.kernel.ids import Sku
 from agent_store.kernel.money import Money
 from agent_store.kernel.tool import Principal
-from tests.support.shop import STAFF, fill, shop
+from tests.support.shop import STAFF, fill, fill_quietly, sample_locations, shop, tools_of
 from tests.support.store import TestStore
 
 
@@ -170,6 +174,9 @@ async def test_a_category_that_is_none_is_taken_for_a_word() -> None:
         lost = await house.search("bota", category="geladeiras")
         assert (ids(lost), lost.relaxed) == (["boot"], ("category",))
         assert ids(await house.search("bota", category="geladeiras", relax=False)) == []
+        only = await house.search("qwxzkj", category="vestidos")
+        assert (set(ids(only)), only.relaxed) == ({"aurora", "safira"}, ("text",))
+        assert ids(await house.search("qwxzkj", category="vestidos", relax=False)) == []
 
 
 async def test_nonsense_finds_nothing() -> None:
@@ -192,6 +199,64 @@ async def test_prices_sort_up_and_down_and_pages_go_on() -> None:
         assert ids(await house.search(sort="-price", limit=2)) == ["safira", "boot"]
         rest = await house.search(sort="price", limit=3, offset=3)
         assert (ids(rest), rest.total) == (["boot", "safira"], 5)
+
+
+async def test_prices_sort_over_more_than_is_ranked() -> None:
+    many = [product(f"dress-{n}", "Vestido Liso", "vestidos", {"price": f"{100 + n * 7 % 250}.00"}) for n in range(250)]
+    async with Shop(*many) as house:
+        for text in ("", "vestido"):
+            for sort, prices in (("price", [100, 101, 102]), ("-price", [349, 348, 347])):
+                found = await house.search(text, sort=sort, limit=3)
+                assert [hit.product.variants[0].price.minor // 100 for hit in found.hits] == prices
+        assert (await house.search("vestido")).total == RANKED
+
+
+async def test_an_old_product_is_found_among_thousands_that_do_not_fit() -> None:
+    """The filters look at the newest first, but "nothing fits" is only said when nothing does."""
+    some = [product("old", "Vestido Liso", "vestidos", {"price": "10.00"})]
+    some += [product(f"dress-{n}", "Vestido Liso", "vestidos") for n in range(SCANNED + 50)]
+    store = TestStore([tools_of(agent) for agent in (catalog, pricing, inventory)])
+    async with store:
+        await store.call(ImportLocations(locations=sample_locations()), STAFF)
+        await fill_quietly(store, some)
+        call = SearchProducts(text="vestido", brand="fashion", max_price=Money(minor=2_000))
+        found = await store.call(call)
+        assert (ids(found), found.relaxed) == (["old"], ())
+
+
+async def test_a_word_of_the_description_alone_is_found_after_those_that_name_it() -> None:
+    many = [product(f"boot-{n}", "Bota", "sapatos", description="Combina com vestido.") for n in range(RANKED + 5)]
+    async with Shop(product("dress", "Vestido", "vestidos"), *many) as house:
+        found = await house.search("vestido")
+        assert (ids(found)[0], found.total) == ("dress", RANKED)
+
+
+async def test_a_catalogue_put_back_from_a_backup_forgets_what_came_later() -> None:
+    async with Shop() as house:
+        await house.search("vestdio")
+        await house.store.call(ImportCatalog(products=(product("pan", "Panela", "cozinha"),)), STAFF)
+        await house.store.settle()
+        assert (await house.search("panla")).corrected == "panela"
+
+        async def put_back(unit: Any) -> None:
+            await unit.db.run(delete(t.words).where(t.words.c.word == "panela"))
+            await unit.db.run(update(t.state).values(revision=1))
+
+        await house.store.runtime.store.run(put_back)
+        assert (await house.search("panla")).corrected is None
+
+
+async def test_many_catalogues_in_one_process_each_keep_their_words() -> None:
+    for n in range(6):
+        async with Shop(product("pan", f"Panela {'abcdef'[n] * 5}", "cozinha")) as house:
+            assert (await house.search("panla")).corrected == "panela"
+
+
+async def test_an_empty_store_finds_nothing() -> None:
+    async with shop() as store:
+        assert await store.call(SearchProducts(text="vestido")) == SearchResult(hits=(), total=0)
+        assert (await store.call(SearchProducts(brand="fashion"))).hits == ()
+        assert (await store.call(SearchProducts(brand="fashion", color="red"))).hits == ()
 
 
 async def test_sold_out_products_are_shown_when_asked_for() -> None:

@@ -123,6 +123,16 @@ async def test_a_file_with_a_price_below_its_floor_becomes_a_dead_letter() -> No
         assert "below its floor" in (await store.dead())[0].error
 
 
+async def test_the_same_import_again_writes_nothing_and_a_negative_floor_is_refused() -> None:
+    async with TestStore([pricing]) as store:
+        await store.publish(imported(variant(price=100), revision=1))
+        await store.publish(imported(variant(price=100), revision=1))
+        await store.publish(imported(variant("DRESS-M", 100, floor=brl(-1)), revision=2))
+        await store.settle()
+        assert len(await store.rows(select(history))) == 1
+        assert "negative" in (await store.dead())[0].error
+
+
 async def test_a_sku_keeps_its_currency() -> None:
     async with TestStore([pricing]) as store:
         await store.publish(imported(variant(price=20_000), revision=1))

@@ -18,23 +18,16 @@ from typing import Any, TypeVar
 from sqlalchemy import text
 
 from agent_store.agents.catalog.agent import catalog
-from agent_store.agents.catalog.repository import Catalog, Projections
 from agent_store.agents.catalog.words import stems
 from agent_store.agents.inventory.agent import inventory
-from agent_store.agents.inventory.model import Change, Level, Stock
-from agent_store.agents.inventory.repository import Shelves
 from agent_store.agents.pricing.agent import pricing
-from agent_store.agents.pricing.model import Price
-from agent_store.agents.pricing.repository import Prices
-from agent_store.contracts.catalog import ImportCatalog, ImportProduct, SearchProducts
+from agent_store.contracts.catalog import ImportProduct, SearchProducts
 from agent_store.contracts.inventory import ImportLocations
-from agent_store.kernel.agent import Agent
 from agent_store.kernel.ids import ProductId, Sku
 from agent_store.kernel.money import Money
-from agent_store.kernel.store import Unit
 from tests.agents.rated_queries import rated
 from tests.bench.common import Figure, percentile
-from tests.support.shop import BRANDS, STAFF, sample_locations, sample_products
+from tests.support.shop import BRANDS, STAFF, fill_quietly, sample_locations, sample_products, tools_of
 from tests.support.store import TestStore
 
 T = TypeVar("T")
@@ -98,43 +91,6 @@ def mistype(said: str, dice: random.Random) -> str:
     return " ".join(words)
 
 
-def _tools_of(agent: Agent) -> Agent:
-    """The agent without its subscriptions: the products' million events are not what is measured."""
-    quiet = Agent(agent.name, tables=agent.tables, ddl=agent.ddl)
-    quiet.tools.update(agent.tools)
-    return quiet
-
-
-async def _fill(store: TestStore, products: Sequence[ImportProduct]) -> None:
-    """Catalogue by its own import, prices and stock by their rooms' repositories, projections as their events would."""
-    await store.call(ImportCatalog(products=tuple(products)), STAFF)
-    at = store.clock.now()
-
-    async def prices_and_stock(unit: Unit) -> None:
-        variants = [(product, variant) for product in products for variant in product.variants]
-        await Prices(unit.db).save(
-            (Price(sku=v.sku, product_id=p.id, price=v.price, list_price=None, floor=v.price) for p, v in variants), at
-        )
-        shelves = Shelves(unit.db)
-        places = [(variant.sku, place, units) for _, variant in variants for place, units in variant.stock.items()]
-        await shelves.add_skus(variant.sku for _, variant in variants)
-        await shelves.add_levels((sku, place) for sku, place, _ in places)
-        await shelves.write(
-            [Stock(sku, 1, units, 0) for sku, _, units in places],
-            [Level(sku, place, units, 0) for sku, place, units in places],
-            [(Change(sku, place, on_hand=units), 1) for sku, place, units in places],
-            cause="import", order_id=None, reason=None, staff=None, at=at,
-        )  # fmt: skip
-        projections = Projections(unit.db)
-        for _, variant in variants:
-            await projections.price(variant.sku, 1, variant.price.minor, None)
-            await projections.stock(variant.sku, 1, sum(variant.stock.values()))
-        families = await Catalog(unit.db).variants([product.id for product in products])
-        await projections.sum_up_products(families.values())
-
-    await store.runtime.store.run(prices_and_stock, timeout=600)
-
-
 @dataclass(frozen=True, slots=True)
 class Timed:
     """Milliseconds of each call by the clock and of CPU, and how many found nothing."""
@@ -171,7 +127,7 @@ _PLAIN = text(
 
 async def _measure(products: int, queries: int) -> dict[str, Any]:
     dice = random.Random(11)
-    store = TestStore([_tools_of(catalog), _tools_of(pricing), _tools_of(inventory)])
+    store = TestStore([tools_of(catalog), tools_of(pricing), tools_of(inventory)])
     async with store:
         await store.call(ImportLocations(locations=sample_locations()), STAFF)
         started = time.perf_counter()
@@ -182,10 +138,10 @@ async def _measure(products: int, queries: int) -> dict[str, Any]:
             if len(names) < 5 * queries:
                 names.append((product.brand, product.name))
             if len(chunk) == CHUNK:
-                await _fill(store, chunk)
+                await fill_quietly(store, chunk)
                 chunk = []
         if chunk:
-            await _fill(store, chunk)
+            await fill_quietly(store, chunk)
         built = time.perf_counter() - started
         asked = [(query.brand, query.query) for query in rated()] + dice.sample(names, min(len(names), queries // 4))
         said = [dice.choice(asked) for _ in range(queries)]

@@ -29,8 +29,8 @@ BOUNDARIES = (
     "before thought", "after thought", "before tool call", "after tool call", "before charge", "after charge",
     "before Graph request", "after Graph request",
 )  # fmt: skip
-MOST = 120
-"""No message passes more boundaries than this."""
+MOST = 84
+"""No message passes more boundaries than this (those inside of a step aside)."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -76,9 +76,6 @@ async def test_whole_purchases_with_a_kill_at_each_boundary_of_each_turn(
             await store.at_rest()
             store.check(orders=bought)
         assert store.deaths > 60
-        await store.fuse(10_000)
-        for step in DRIFTING:
-            await store.say(step, customer(10_000))
 
 
 async def test_a_purchase_with_the_rules_dies_in_every_turn(zygote: Zygote, folder: Path, tmp_path: Path) -> None:
@@ -96,7 +93,7 @@ async def test_purchases_with_kills_at_random_moments(zygote: Zygote, folder: Pa
     """Three customers buy at the same time while the process is killed again and again from outside."""
     dice = random.Random(20260105)
     async with mortal(zygote, folder, tmp_path / "data", brain="drifting") as store:
-        ends, bought = time.monotonic() + 40, 0
+        ends, bought = time.monotonic() + 25, 0
         while time.monotonic() < ends:
             people = [customer(1000 + bought + n) for n in range(3)]
             for step in DRIFTING:

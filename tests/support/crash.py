@@ -32,6 +32,15 @@ class PatientGraph(FakeGraph):
 
     asked: int = 0
     """How many requests have come in, answered or not."""
+    reporter: httpx.AsyncClient
+
+    async def start(self, listener: Any) -> None:
+        self.reporter = httpx.AsyncClient(trust_env=False)
+        await super().start(listener)
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self.reporter.aclose()
 
     async def _answer(self, request: Request) -> Response:
         await request.body()
@@ -39,14 +48,13 @@ class PatientGraph(FakeGraph):
         return await super()._answer(request)
 
     async def _report(self, message: Sent) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            body = json.dumps(status_delivery(message, "sent")).encode()
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    answer = await client.post(self.webhook_url, content=body, headers=signed(self.secret, body))
-                    if answer.status_code == 200:
-                        return
-                await asyncio.sleep(0.05)
+        body = json.dumps(status_delivery(message, "sent")).encode()
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await self.reporter.post(self.webhook_url, content=body, headers=signed(self.secret, body))
+                if answer.status_code == 200:
+                    return
+            await asyncio.sleep(0.05)
 
 
 class Zygote:
@@ -117,7 +125,7 @@ class Mortal:
                 with contextlib.suppress(httpx.TransportError):
                     if (await self.http.get("/readyz")).status_code == 200:
                         return
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)
             await self._bury()
             fuse = 0
 

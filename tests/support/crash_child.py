@@ -35,6 +35,10 @@ from agent_store.entrypoints.up import bind
 from agent_store.kernel.brain import Block, Brain, BrainAnswer, BrainRequest, Choice, ToolCall
 from agent_store.kernel.money import Money
 
+INNER = frozenset({"before thought", "after thought", "before tool call", "after tool call"})
+"""Boundaries at which nothing has changed since the last commit, neither on the disk nor outside: dying there is dying at
+that commit. They count when they are named."""
+
 
 class Fuse:
     """Burns at each boundary that is passed; at the end of it the process is gone."""
@@ -50,7 +54,7 @@ class Fuse:
         self.left, self.only, self.passed = length or None, only, []
 
     def burn(self, boundary: str) -> None:
-        if self.left is None or (self.only and boundary != self.only):
+        if self.left is None or (boundary != self.only if self.only else boundary in INNER):
             return
         self.passed.append(boundary)
         self.left -= 1

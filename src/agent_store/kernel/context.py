@@ -107,18 +107,27 @@ class Context(Protocol):
         ...
 
     @overload
-    async def step(self, name: str, call: Callable[[], Awaitable[R]], result: type[R]) -> R: ...
+    async def step(
+        self, name: str, call: Callable[[], Awaitable[R]], result: type[R], *, pure: bool = False
+    ) -> R: ...
     @overload
-    async def step(self, name: str, call: Callable[[], Awaitable[Any]], result: None = None) -> Any: ...
-    async def step(self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None) -> Any:
+    async def step(
+        self, name: str, call: Callable[[], Awaitable[Any]], result: None = None, *, pure: bool = False
+    ) -> Any: ...
+    async def step(
+        self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None, *, pure: bool = False
+    ) -> Any:
         """Run `call` once and journal its JSON-able result before it is used; a resumed process gets that result.
 
-        Names are unique in a process. `result` is the type to read the journal back with.
+        Names are unique in a process. `result` is the type to read the journal back with. `pure`: `call` has no effect
+        and costs next to nothing, so it may run again after a crash: its result is journaled with the process's next
+        commit, which always comes before anything is changed by it.
         """
         ...
 
     async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
-        """Call a tool. In a `@process` the result is journaled under `key` (default: tool name and a counter).
+        """Call a tool. In a `@process` the result is journaled under `key` (default: tool name and a counter): of a
+        tool that changes something before the call and through its key, of a read with the process's next commit.
 
         Raises what the tool raised: NotFound, Conflict, TemporaryError …
         """
@@ -126,6 +135,11 @@ class Context(Protocol):
 
     async def write(self, name: str, change: Callable[[Context], Awaitable[R]], result: type[R] | None = None) -> R:
         """A step that is a transaction: `change(tx)` runs once, its result is journaled in the same commit."""
+        ...
+
+    def at_end(self, change: Callable[[Context], Awaitable[None]]) -> None:
+        """In a `@process`: run `change(tx)` in the commit that ends it. When it raises, the whole end is undone and the
+        process is retried (or dead) as if the handler had raised."""
         ...
 
     async def fence(self, conversation_id: str, token: int | None) -> None:

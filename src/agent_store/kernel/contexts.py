@@ -141,7 +141,12 @@ class BaseContext(Context):
     ) -> str:
         self._not_here("emit")
 
-    async def step(self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None) -> Any:
+    def at_end(self, change: Callable[[Context], Awaitable[None]]) -> None:
+        self._not_here("at_end")
+
+    async def step(
+        self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None, *, pure: bool = False
+    ) -> Any:
         self._not_here("step")
 
     async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
@@ -277,6 +282,9 @@ class ProcessContext(BaseContext):
         self._names: set[str] = set()
         self._calls = 0
         self._journal_reads = journal_reads
+        self._unsaved: list[dict[str, Any]] = []
+        """Journal rows that wait for the next commit of this process: nothing has come of them yet."""
+        self._ends: list[Callable[[Context], Awaitable[None]]] = []
         self.pending: list[tuple[Envelope, datetime | None]] = []
         self.failed = any(kind == "failed" for kind, _, _ in known.values())
         """Whether its journal holds a failure that may pass."""
@@ -294,8 +302,16 @@ class ProcessContext(BaseContext):
         self.pending.append((envelope, at))
         return envelope.id
 
-    def flush_into(self, unit: Unit) -> None:
-        """Hand what was emitted to the transaction that ends the process."""
+    def at_end(self, change: Callable[[Context], Awaitable[None]]) -> None:
+        self._ends.append(change)
+
+    async def end(self, unit: Unit) -> None:
+        """What the transaction that ends the process takes: waiting journal rows, `at_end` changes, emitted events."""
+        await self._save(unit)
+        if self._ends:
+            inside = TransactionContext(self._world, self._consumer, self._event, self._principal, self._key, unit)
+            for change in self._ends:
+                await change(inside)
         for envelope, at in self.pending:
             if at is None:
                 unit.events.append(envelope)
@@ -331,13 +347,21 @@ class ProcessContext(BaseContext):
             "microseconds": int((time.perf_counter() - started) * 1e6),
         }
 
-    async def _note(self, row: dict[str, Any]) -> None:
-        async def insert_step(unit: Unit) -> None:
-            await unit.db.run(journal.INSERT_STEP, row)
+    async def _save(self, unit: Unit) -> None:
+        if self._unsaved:
+            await unit.db.many(journal.INSERT_STEP, self._unsaved)
 
-        await self._world.store.run(insert_step)
+    async def _note(self, row: dict[str, Any] | None = None) -> None:
+        """Commit a journal row, and those that wait."""
+        if row is not None:
+            self._unsaved.append(row)
+        if self._unsaved:
+            await self._world.store.run(self._save)
+            self._unsaved = []
 
-    async def step(self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None) -> Any:
+    async def step(
+        self, name: str, call: Callable[[], Awaitable[Any]], result: Any = None, *, pure: bool = False
+    ) -> Any:
         self._claim(name)
         adapter = _adapter(result)
         found, value = self._recall(name, adapter)
@@ -350,7 +374,11 @@ class ProcessContext(BaseContext):
             await self._note(self._row(name, "error", "", dump_error(error), started))
             raise
         text = adapter.dump_json(value).decode()
-        await self._note(self._row(name, "step", "", text, started))
+        row = self._row(name, "step", "", text, started)
+        if pure:
+            self._unsaved.append(row)
+        else:
+            await self._note(row)
         return adapter.validate_json(text)  # what a resumed process would read, so that the two never differ
 
     async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
@@ -364,6 +392,8 @@ class ProcessContext(BaseContext):
         found, value = self._recall(name, type(tool).result_adapter, digest)
         if found:
             return value
+        if tool.writes:
+            await self._note()  # what led to a change is journaled before it
         started = time.perf_counter()
         try:
             result = await self._world.toolbox.call(tool, whom, key=f"{self._key}#{name}", cause=self._event)
@@ -371,10 +401,15 @@ class ProcessContext(BaseContext):
             kind = "error"
             if isinstance(error, TemporaryError):
                 kind, self.failed = "failed", True
-            await self._note(self._row(name, kind, digest, dump_error(error), started))
+            row = self._row(name, kind, digest, dump_error(error), started)
+            if tool.writes:
+                await self._note(row)
+            else:
+                self._unsaved.append(row)
             raise
+        # The result of a read has changed nothing, that of a change is kept by its own agent under the key.
         text = type(tool).result_adapter.dump_json(result).decode()
-        await self._note(self._row(name, "call", digest, text, started))
+        self._unsaved.append(self._row(name, "call", digest, text, started))
         return result
 
     async def write(self, name: str, change: Callable[[Context], Awaitable[R]], result: type[R] | None = None) -> R:
@@ -388,10 +423,12 @@ class ProcessContext(BaseContext):
         async def change_and_note(unit: Unit) -> R:
             inside = TransactionContext(self._world, self._consumer, self._event, self._principal, self._key, unit)
             text = adapter.dump_json(await change(inside)).decode()
-            await unit.db.run(journal.INSERT_STEP, self._row(name, "write", "", text, started))
+            await unit.db.many(journal.INSERT_STEP, [*self._unsaved, self._row(name, "write", "", text, started)])
             return adapter.validate_json(text)
 
-        return await self._world.store.run(change_and_note)
+        value = await self._world.store.run(change_and_note)
+        self._unsaved = []
+        return value
 
 
 def nobody() -> Principal:

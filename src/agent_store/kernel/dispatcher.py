@@ -317,7 +317,7 @@ class Dispatcher:
             raise TemporaryError("what the handler waited for was cancelled", code="cancelled") from error
 
         async def finish(unit: Unit) -> None:
-            context.flush_into(unit)
+            await context.end(unit)
             await unit.db.run(journal.FINISH_INBOX, {**self._inbox_key(delivery), "p_done": world.clock.now()})
 
         await world.store.run(finish)

@@ -194,7 +194,7 @@ class LocalToolbox:
             raise
 
         async def finish(unit: Unit) -> None:
-            context.flush_into(unit)
+            await context.end(unit)
             await unit.db.run(journal.INSERT_CALL, _call_row(tool, key, digest, result, event, context.now()))
 
         await world.store.run(finish)

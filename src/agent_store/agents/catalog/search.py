@@ -28,6 +28,7 @@ ALTERNATIVES = 8
 COLORS = 12
 """Names and shades that a colour filter looks for at most."""
 
+Sort = Literal["relevance", "price", "-price"]
 Field = Literal["", "category", "maker", "color", "size"]
 
 
@@ -143,9 +144,9 @@ class SearchIndex(Protocol):
         """How many products of the brand fit the words, whatever the filters."""
         ...
 
-    async def find(self, match: Match, filters: Filters, *, by_price: bool = False) -> list[Candidate]:
+    async def find(self, match: Match, filters: Filters, sort: Sort = "relevance") -> list[Candidate]:
         """At most `RANKED` products that fit, not ranked yet: those that have all words outside their description
-        first, then the newest; without words the newest, or the cheapest (`by_price`)."""
+        first, then the newest; by price the cheapest ("price") or dearest ("-price") of them all."""
         ...
 
     async def put(self, documents: Sequence[Document]) -> None: ...

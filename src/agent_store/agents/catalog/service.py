@@ -116,22 +116,22 @@ class _Plan:
 
 async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: SearchProducts) -> _Plan:
     """The strictest way to ask that finds something: first all as asked, then fewer words, then fewer filters."""
-    by_price = call.sort != "relevance"
+    if meant.unknown and not call.relax:
+        return _Plan((), filters)
     if not meant.groups:
         dropped = ("text",) if meant.unknown else ()
         for gone in relaxations(filters) if call.relax else [()]:
             asked = filters.without(gone)
-            if found := await index.find(Match(), asked, by_price=by_price):
+            if found := await index.find(Match(), asked, call.sort):
                 return _Plan(found, asked, (*dropped, *gone))
         return _Plan((), filters)
     steps = ladder(meant.groups)
     strict = steps[0]
     if not call.relax:
-        found = () if meant.unknown else await index.find(strict, filters)
-        return _Plan(found, filters)
+        return _Plan(await index.find(strict, filters, call.sort), filters)
     alive: list[Match] = []
     for step in steps:
-        if found := await index.find(step, filters):
+        if found := await index.find(step, filters, call.sort):
             return _Plan(found, filters, () if step is strict and not meant.unknown else ("text",))
         # A way to ask that finds nothing without any filters finds nothing with fewer of them either.
         if filters.named() and await index.count(step, filters.brand):
@@ -139,7 +139,7 @@ async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: S
     for gone in relaxations(filters)[1:]:
         asked = filters.without(gone)
         for step in alive:
-            if found := await index.find(step, asked):
+            if found := await index.find(step, asked, call.sort):
                 text = () if step is strict and not meant.unknown else ("text",)
                 return _Plan(found, asked, (*text, *gone))
     return _Plan((), filters)

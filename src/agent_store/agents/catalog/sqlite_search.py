@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import TextClause, bindparam, select, text
 
 from agent_store.agents.catalog import tables as t
-from agent_store.agents.catalog.search import RANKED, Candidate, Document, Filters, Group, Match
+from agent_store.agents.catalog.search import RANKED, Candidate, Document, Filters, Group, Match, Sort
 from agent_store.agents.catalog.vocabulary import Vocabulary
 from agent_store.kernel.context import Repository, Row, Session
 
@@ -32,6 +32,8 @@ _vocabularies: OrderedDict[str, Vocabulary] = OrderedDict()
 """By the catalogue's generation, so that two stores in one process never mix; the last few used."""
 
 _KEPT = 4
+_ALL = -1
+_ORDER = {"price": "p.price_minor", "-price": "p.price_minor DESC"}
 _TELLING = "name category tags maker color"
 """Columns whose words say what a product is."""
 
@@ -71,44 +73,47 @@ class SqliteSearch(Repository):
         row = await self.db.first(_COUNT, {"match": _expression(match), "low": bounds[0], "high": bounds[1]})
         return row["n"] if row else 0
 
-    async def find(self, match: Match, filters: Filters, *, by_price: bool = False) -> list[Candidate]:
+    async def find(self, match: Match, filters: Filters, sort: Sort = "relevance") -> list[Candidate]:
         bounds = await self._bounds(filters.brand)
         if bounds is None:
             return []
         groups = _as_groups(filters)
         params: dict[str, Any] = {"low": bounds[0], "high": bounds[1], **_values(filters)}
         if match.empty and not groups:
-            return await self._browse(params, filters, by_price)
+            return await self._browse(params, filters, sort)
         expression = _expression(match)
         narrow = [_one(group) for group in groups]
         if match.empty:
-            return await self._matching(" AND ".join(narrow), params, filters)
+            return await self._matching(" AND ".join(narrow), params, filters, sort)
         if match.at_most <= RANKED:
-            return await self._matching(" AND ".join((expression, *narrow)), params, filters)
+            return await self._matching(" AND ".join((expression, *narrow)), params, filters, sort)
         telling = f"{{{_TELLING}}} : ({expression})"
-        found = await self._matching(" AND ".join((telling, *narrow)), params, filters)
+        found = await self._matching(" AND ".join((telling, *narrow)), params, filters, sort)
         if len(found) < RANKED:
             known = {candidate.number for candidate in found}
-            more = await self._matching(" AND ".join((expression, *narrow)), params, filters)
+            more = await self._matching(" AND ".join((expression, *narrow)), params, filters, sort)
             found.extend(candidate for candidate in more if candidate.number not in known)
         return found[:RANKED]
 
-    async def _matching(self, expression: str, params: Mapping[str, Any], filters: Filters) -> list[Candidate]:
-        statement = _matched(tuple(sorted(params)), filters.in_stock)
+    async def _matching(
+        self, expression: str, params: Mapping[str, Any], filters: Filters, sort: Sort
+    ) -> list[Candidate]:
+        statement = _matched(tuple(sorted(params)), filters.in_stock, sort)
         given = {**params, "match": expression, "limit": RANKED}
-        rows = await self.db.all(statement, {**given, "scan": SCANNED})
-        if not rows and filters.named():
+        rows = await self.db.all(statement, {**given, "scan": SCANNED if sort == "relevance" else _ALL})
+        if not rows and sort == "relevance" and filters.named():
             # Not among the newest; "nothing fits" must be true, so now all of them, which takes its time.
-            rows = await self.db.all(statement, {**given, "scan": -1})
+            rows = await self.db.all(statement, {**given, "scan": _ALL})
         return [_candidate(row) for row in rows]
 
-    async def _browse(self, params: Mapping[str, Any], filters: Filters, by_price: bool) -> list[Candidate]:
-        along_price = by_price or filters.min_price is not None or filters.max_price is not None
+    async def _browse(self, params: Mapping[str, Any], filters: Filters, sort: Sort) -> list[Candidate]:
+        along_price = sort != "relevance" or filters.min_price is not None or filters.max_price is not None
         given = dict(params)
         if filters.brand is not None and (along_price or filters.categories is not None):
             given["brand"] = filters.brand
             del given["low"], given["high"]
-        statement = _browsed(tuple(sorted(given)), along_price, filters.in_stock)
+        order = "p.number DESC" if not along_price else _ORDER.get(sort, "p.price_minor")
+        statement = _browsed(tuple(sorted(given)), order, filters.in_stock)
         return [_candidate(row) for row in await self.db.all(statement, {**given, "limit": RANKED})]
 
     async def put(self, documents: Sequence[Document]) -> None:
@@ -207,23 +212,23 @@ def _conditions(given: tuple[str, ...], in_stock: bool) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _matched(given: tuple[str, ...], in_stock: bool) -> TextClause:
-    """The newest that fit. Rows come in the index's own order, so that both limits stop the work."""
+def _matched(given: tuple[str, ...], in_stock: bool, sort: Sort) -> TextClause:
+    """What fits, the newest or by price. The newest come in the index's own order, so that both limits stop the work."""
     where = _conditions(given, in_stock)
+    order = f" ORDER BY {_ORDER[sort]}" if sort in _ORDER else ""
     return text(
         f"SELECT {_COLUMNS} FROM ("  # noqa: S608  # every value is a parameter
         "SELECT rowid AS number FROM catalog_index WHERE catalog_index MATCH :match AND rowid BETWEEN :low AND :high"
         " ORDER BY rowid DESC LIMIT :scan) f"
-        f" CROSS JOIN catalog_products p ON p.number = f.number WHERE {' AND '.join(where)} LIMIT :limit"
+        f" CROSS JOIN catalog_products p ON p.number = f.number WHERE {' AND '.join(where)}{order} LIMIT :limit"
     )
 
 
 @lru_cache(maxsize=256)
-def _browsed(given: tuple[str, ...], along_price: bool, in_stock: bool) -> TextClause:
+def _browsed(given: tuple[str, ...], order: str, in_stock: bool) -> TextClause:
     """Without words: along the index of prices when the price matters, else the newest."""
     where = _conditions(given, in_stock)
     where.append("p.brand = :brand" if "brand" in given else "p.number BETWEEN :low AND :high")
-    order = "p.price_minor" if along_price else "p.number DESC"
     return text(
         f"SELECT {_COLUMNS} FROM catalog_products p"  # noqa: S608  # every value is a parameter
         f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"

@@ -236,7 +236,8 @@ class _Turn:
                 circuit.succeeded()
             return _Thought(answer=answer, seconds=clock() - begun)
 
-        thought = await self._ctx.step(f"think:{self._thoughts}", ask, _Thought)
+        # The rules give the same answer to the same request; a model's is never asked for twice.
+        thought = await self._ctx.step(f"think:{self._thoughts}", ask, _Thought, pure=brain is self._brains.rules)
         self._spent += thought.seconds
         return thought
 
@@ -459,7 +460,7 @@ class _Turn:
             if escalation is not None:
                 tx.emit(escalation)
 
-        await self._ctx.write("finish", commit)
+        self._ctx.at_end(commit)
 
     async def _escalation(self, words: str) -> SalesEscalate:
         if self._history is None:

@@ -178,9 +178,10 @@ async def send(ctx: Context, command: WhatsAppMessageSend) -> None:
         if not await ctx.write(f"attempt {attempt}", mark, bool):
             return  # the same command came in another event before, or a status has decided meanwhile
         outcome = await ctx.step(f"send {attempt}", ask, Outcome)
-        await ctx.write(f"record {attempt}", lambda tx, outcome=outcome: _settle(tx, command, outcome))
         if outcome.kind != "again":
+            ctx.at_end(lambda tx, outcome=outcome: _settle(tx, command, outcome))
             return
+        await ctx.write(f"record {attempt}", lambda tx, outcome=outcome: _settle(tx, command, outcome))
         if asked_here:
             wait = None if outcome.retry_after is None else timedelta(seconds=outcome.retry_after)
             raise TemporaryError(outcome.reason, retry_after=wait)
