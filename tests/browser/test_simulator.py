@@ -2,65 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.simulator_server import TOKEN
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
-ARGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-quic",
-]  # fmt: skip
-
-pytestmark = [
-    pytest.mark.skipif(not os.path.exists(CHROMIUM), reason="chromium is absent: apt-get install chromium"),
-    pytest.mark.timeout(120),
-]
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # NiceGUI's routes are global: a process of its own keeps them out of the other tests.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.simulator_server", str(port), str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            assert process.poll() is None, "the server ended"
-            try:
-                httpx.get(f"{address}/openapi.json")
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)  # it starts in a process of its own: nothing else tells
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield found
-        found.close()
+def server(serve: Callable[..., str], tmp_path: Path) -> str:
+    return serve("tests.browser.simulator_server", str(tmp_path))
 
 
 def opened(browser: Browser, server: str, width: int = 1280, height: int = 860) -> Page:

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -88,24 +89,28 @@ class StoreProcess:
     def printed(self) -> str:
         return self._output.read_text("utf-8", "replace")
 
-    async def say(self, wa_id: str, step: str, *, brand: str = "fashion", answers: int = 1) -> list[Sent]:
-        """A text, or with "/" a tap; waits until so many answers have come at least and no more come."""
+    async def say(self, wa_id: str, step: str, *, until: str = "", brand: str = "fashion") -> list[Sent]:
+        """A text, or with "/" a tap; waits for an answer that the regular expression `until` finds (any)."""
         if step.startswith("/"):
             reply = {"type": "button_reply", "button_reply": {"id": step[1:], "title": "tap"}}
             message: dict[str, Any] = {"type": "interactive", "interactive": reply}
         else:
             message = {"type": "text", "text": {"body": step}}
-        return await self.deliver(wa_id, message, brand=brand, answers=answers)
+        return await self.deliver(wa_id, message, until=until, brand=brand)
 
     async def deliver(
-        self, wa_id: str, message: dict[str, Any], *, brand: str = "fashion", answers: int = 1
+        self, wa_id: str, message: dict[str, Any], *, until: str = "", brand: str = "fashion"
     ) -> list[Sent]:
         before = len(self.graph.to(wa_id))
         message = {"id": f"wamid.UP{next(self._wamids):05d}", **message}
         body = json.dumps(message_delivery(NUMBERS[brand], wa_id, message)).encode()
         answer = await self.http.post("/webhooks/whatsapp", content=body, headers=signed(SECRET, body))
         assert answer.status_code == 200, answer.text
-        async with asyncio.timeout(30):
-            while len(self.graph.to(wa_id)) < before + answers:
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(30):
+                while not any(re.search(until, one.text) for one in self.graph.to(wa_id)[before:]):
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            said = [one.text for one in self.graph.to(wa_id)[before:]]
+            raise AssertionError(f"no answer like {until!r} to {message}, but {said}") from None
         return self.graph.to(wa_id)[before:]

@@ -16,13 +16,13 @@ from agent_store.agents.catalog.synonyms import Phrase
 from agent_store.agents.catalog.vocabulary import Vocabulary, Words
 from agent_store.agents.catalog.words import question, size_key, stem, stems
 
-RANKED = 200
+RANKED = 120
 """Products that are ranked at most. A search that fits more takes the newest; `total` counts no further either."""
 
 BROAD = 3000
 """Products that an any-of search may touch: of its words the rarest are taken, until there would be more."""
 
-ALTERNATIVES = 8
+ALTERNATIVES = 6
 """Phrases looked for in place of one word at most: each costs time in every product that is ranked."""
 
 COLORS = 12
@@ -396,6 +396,8 @@ def _weight(terms: str, phrases: Sequence[tuple[str, ...]]) -> float:
         weight *= share / len(phrase)
         if weight > best:
             best = weight
+            if best >= _WEIGHTS[0]:
+                break  # it is in the name: no synonym says more
         share = _SYNONYM
     return best * (1 + _SATURATION) / (best + _SATURATION)
 
