@@ -208,6 +208,10 @@ async def test_prices_sort_over_more_than_is_ranked() -> None:
             for sort, prices in (("price", [100, 101, 102]), ("-price", [349, 348, 347])):
                 found = await house.search(text, sort=sort, limit=3)
                 assert [hit.product.variants[0].price.minor // 100 for hit in found.hits] == prices
+        last = await house.search(sort="price", limit=3, offset=248)
+        assert ([hit.product.variants[0].price.minor // 100 for hit in last.hits], last.total) == ([348, 349], 250)
+        beyond = await house.search(category="vestidos", offset=300, max_price=Money(minor=20_000))
+        assert (beyond.hits, beyond.total, beyond.relaxed) == ((), 101, ())
         assert (await house.search("vestido")).total == RANKED
 
 

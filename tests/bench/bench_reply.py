@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -32,20 +31,9 @@ TEXTS = (
 )
 
 
-class _Meta:
-    """A Graph API that takes everything at once: what is measured is the store."""
-
-    async def send(self, phone_number_id: str, payload: dict[str, Any]) -> str:
-        return f"wamid.{os.urandom(8).hex()}"
-
-    async def close(self) -> None:
-        return None
-
-
 async def measure(folder: Path) -> dict[str, Any]:
     from agent_store.adapters.telemetry import logs
     from agent_store.agents.whatsapp.model import parse
-    from agent_store.agents.whatsapp.ports import WhatsAppApi
     from agent_store.contracts.whatsapp import WhatsAppMessageReceived, WhatsAppMessageSend
     from agent_store.entrypoints.embedded import EmbeddedStore
     from agent_store.entrypoints.settings import load
@@ -54,7 +42,7 @@ async def measure(folder: Path) -> dict[str, Any]:
 
     logs.configure("error")
     settings = load({}, data=folder, port=1, burst_window=timedelta(0), whatsapp_graph_url="http://127.0.0.1:1")
-    store = EmbeddedStore(settings, ports={WhatsAppApi: _Meta()})
+    store = EmbeddedStore(settings)
     steps: dict[str, list[float]] = defaultdict(list)
     plain = store.metrics.handled
 
@@ -64,6 +52,8 @@ async def measure(folder: Path) -> dict[str, Any]:
 
     store.metrics.handled = handled  # type: ignore[method-assign]  # a tap on the way
     await store.start()
+    # The reply is durable when its send is in the outbox; what Meta does with it is not the store's CPU.
+    store.runtime.dispatcher._routes.pop(WhatsAppMessageSend.event_type)
     started: dict[str, float] = {}
     ended: dict[str, float] = {}
     answered: dict[str, asyncio.Event] = defaultdict(asyncio.Event)

@@ -59,6 +59,4 @@ def _say(answer: httpx.Response) -> str:
         value: dict[str, Any] = answer.json()
     except ValueError:
         return f"HTTP {answer.status_code}: {answer.text[:300]}"
-    details: dict[str, Any] = value.get("details") or {}
-    errors: list[Any] = details.get("errors") or []
-    return "\n".join([str(value.get("detail") or value), *(f"  {line}" for line in errors)])
+    return str(value.get("detail") or value)

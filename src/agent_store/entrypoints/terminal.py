@@ -111,11 +111,16 @@ def _print_node(node: Json, lead: str, below: str) -> None:
             for handling in node["handlings"]
             if handling["steps"] or handling["state"] != "done"
         ),
+        *(partial(_print_decision, decision) for decision in node.get("decisions") or ()),
         *(partial(_print_node, effect) for effect in node["effects"]),
     ]
     for index, child in enumerate(children):
         final = index == len(children) - 1
         child(below + ("└─ " if final else "├─ "), below + ("   " if final else "│  "))
+
+
+def _print_decision(decision: Json, lead: str, below: str) -> None:
+    click.echo(f"{lead}{click.style('decided', fg='cyan')} {decision['what']}  {_compact(decision['details'])}")
 
 
 def _print_handling(handling: Json, lead: str, below: str) -> None:

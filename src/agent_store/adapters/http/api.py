@@ -173,12 +173,16 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         )
 
     @api.get("/conversations/{conversation_id}/trail")
-    async def conversation_trail(conversation_id: str) -> list[dict[str, Any]]:
+    async def conversation_trail(conversation_id: str, staff: Principal = Depends(who)) -> list[dict[str, Any]]:
         """Every event, tool call and decision, as a tree of causes."""
         nodes = await trail(runtime.store.reader, conversation_id)
         if not nodes:
             raise NotFound(f"there is no conversation {conversation_id!r}, or its events are past their retention")
-        return [node.to_json() for node in nodes]
+        tool = chat.GetDecisions.model_validate({"conversation_id": conversation_id})
+        decisions: dict[str, list[dict[str, Any]]] = {}
+        for decision in await call(tool, staff):
+            decisions.setdefault(decision.cause, []).append(decision.model_dump(mode="json"))
+        return [_with_decisions(node.to_json(), decisions) for node in nodes]
 
     @api.get("/escalations")
     async def escalations(state: str = "open", staff: Principal = Depends(who)) -> tuple[EscalationView, ...]:
@@ -291,6 +295,14 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         return await admin.import_catalog((await request.body()).decode("utf-8", "strict"), form)
 
     return api
+
+
+def _with_decisions(node: dict[str, Any], decisions: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The tree with what `conversations` decided beside the event that it decided on."""
+    node["decisions"] = decisions.get(node["id"], [])
+    for effect in node["effects"]:
+        _with_decisions(effect, decisions)
+    return node
 
 
 def closed_intake() -> APIRouter:

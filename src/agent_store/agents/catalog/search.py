@@ -16,8 +16,9 @@ from agent_store.agents.catalog.synonyms import Phrase
 from agent_store.agents.catalog.vocabulary import Vocabulary, Words
 from agent_store.agents.catalog.words import question, size_key, stem, stems
 
-RANKED = 120
-"""Products that are ranked at most. A search that fits more takes the newest; `total` counts no further either."""
+RANKED = 150
+"""Products that are ranked at most. A search for words that more of them fit takes the newest of those that fit best;
+`total` counts no further and pages end there. Without words nothing is ranked: `total` is exact, pages go on."""
 
 BROAD = 3000
 """Products that an any-of search may touch: of its words the rarest are taken, until there would be more."""
@@ -147,6 +148,14 @@ class SearchIndex(Protocol):
     async def find(self, match: Match, filters: Filters, sort: Sort = "relevance") -> list[Candidate]:
         """At most `RANKED` products that fit, not ranked yet: those that have all words outside their description
         first, then the newest; by price the cheapest ("price") or dearest ("-price") of them all."""
+        ...
+
+    async def browse(self, filters: Filters, sort: Sort = "relevance", skip: int = 0) -> list[Candidate]:
+        """The next `RANKED` products that fit the filters alone, the newest first (with a price filter the cheapest)."""
+        ...
+
+    async def total(self, filters: Filters) -> int:
+        """How many products fit the filters alone."""
         ...
 
     async def put(self, documents: Sequence[Document]) -> None: ...

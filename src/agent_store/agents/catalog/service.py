@@ -86,7 +86,8 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
     plan = await _find(index, meant, filters, call)
     colors = tuple(phrase for group in meant.groups if group.kind == "color" for phrase in group.any_of)
     ranked = _ranked(plan.found, meant.groups, call, sum(shelves.values()))
-    page = ranked[call.offset : call.offset + call.limit]
+    total = len(ranked) if plan.total is None else plan.total
+    page = ranked[call.offset : call.offset + call.limit] if plan.total is None else ranked[: call.limit]
     products = await _views(ctx, await ctx.get(Catalog).by_number([found.number for found in page]))
     hits: list[Hit] = []
     for found in page:
@@ -98,7 +99,7 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
                   reverse=call.sort == "-price")  # fmt: skip
     return SearchResult(
         hits=tuple(hits),
-        total=len(ranked) - (len(page) - len(hits)),
+        total=total - (len(page) - len(hits)),
         corrected=meant.corrected,
         relaxed=tuple(dict.fromkeys((*lost, *plan.relaxed))) if hits else (),
         facets=_facets(ranked),
@@ -107,11 +108,13 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What was found, under which filters, and the names of what was let go for it."""
+    """What was found, under which filters, and the names of what was let go for it. With a `total`, `found` begins at
+    the page that was asked for; without, at the first."""
 
     found: Sequence[Candidate]
     filters: Filters
     relaxed: tuple[str, ...] = ()
+    total: int | None = None
 
 
 async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: SearchProducts) -> _Plan:
@@ -122,8 +125,8 @@ async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: S
         dropped = ("text",) if meant.unknown else ()
         for gone in relaxations(filters) if call.relax else [()]:
             asked = filters.without(gone)
-            if found := await index.find(Match(), asked, call.sort):
-                return _Plan(found, asked, (*dropped, *gone))
+            if total := await index.total(asked):
+                return _Plan(await index.browse(asked, call.sort, call.offset), asked, (*dropped, *gone), total)
         return _Plan((), filters)
     steps = ladder(meant.groups)
     strict = steps[0]

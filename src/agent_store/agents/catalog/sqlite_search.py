@@ -79,12 +79,8 @@ class SqliteSearch(Repository):
             return []
         groups = _as_groups(filters)
         params: dict[str, Any] = {"low": bounds[0], "high": bounds[1], **_values(filters)}
-        if match.empty and not groups:
-            return await self._browse(params, filters, sort)
         expression = _expression(match)
         narrow = [_one(group) for group in groups]
-        if match.empty:
-            return await self._matching(" AND ".join(narrow), params, filters, sort)
         if match.at_most <= RANKED:
             return await self._matching(" AND ".join((expression, *narrow)), params, filters, sort)
         telling = f"{{{_TELLING}}} : ({expression})"
@@ -106,15 +102,36 @@ class SqliteSearch(Repository):
             rows = await self.db.all(statement, {**given, "scan": _ALL})
         return [_candidate(row) for row in rows]
 
-    async def _browse(self, params: Mapping[str, Any], filters: Filters, sort: Sort) -> list[Candidate]:
+    async def browse(self, filters: Filters, sort: Sort = "relevance", skip: int = 0) -> list[Candidate]:
+        asked = await self._browsing(filters)
+        if asked is None:
+            return []
         along_price = sort != "relevance" or filters.min_price is not None or filters.max_price is not None
-        given = dict(params)
-        if filters.brand is not None and (along_price or filters.categories is not None):
-            given["brand"] = filters.brand
-            del given["low"], given["high"]
-        order = "p.number DESC" if not along_price else _ORDER.get(sort, "p.price_minor")
-        statement = _browsed(tuple(sorted(given)), order, filters.in_stock)
-        return [_candidate(row) for row in await self.db.all(statement, {**given, "limit": RANKED})]
+        order = _ORDER.get(sort, _ORDER["price"]) if along_price else "p.number DESC"
+        statement = _browsed(tuple(sorted(asked)), order, filters.in_stock)
+        return [_candidate(row) for row in await self.db.all(statement, {**asked, "limit": RANKED, "skip": skip})]
+
+    async def total(self, filters: Filters) -> int:
+        asked = await self._browsing(filters)
+        if asked is None:
+            return 0
+        row = await self.db.first(_counted(tuple(sorted(asked)), filters.in_stock), asked)
+        return row["n"] if row else 0
+
+    async def _browsing(self, filters: Filters) -> dict[str, Any] | None:
+        """Parameters for looking without words; None for a brand without products."""
+        bounds = await self._bounds(filters.brand)
+        if bounds is None:
+            return None
+        asked = _values(filters)
+        narrow = " AND ".join(_one(group) for group in _as_groups(filters))
+        along_price = filters.min_price is not None or filters.max_price is not None
+        if filters.brand is not None and not narrow and (along_price or filters.categories is not None):
+            return {**asked, "brand": filters.brand}
+        asked.update(low=bounds[0], high=bounds[1])
+        if narrow:
+            asked["match"] = narrow
+        return asked
 
     async def put(self, documents: Sequence[Document]) -> None:
         await self.db.many(
@@ -224,15 +241,26 @@ def _matched(given: tuple[str, ...], in_stock: bool, sort: Sort) -> TextClause:
     )
 
 
+def _browsing_from(given: tuple[str, ...], in_stock: bool) -> str:
+    """FROM and WHERE without words: along the index of prices, or of what has a colour, size or maker."""
+    where = _conditions(given, in_stock)
+    if "match" in given:
+        found = "SELECT rowid FROM catalog_index WHERE catalog_index MATCH :match AND rowid BETWEEN :low AND :high"
+        where.append(f"p.number IN ({found})")
+    else:
+        where.append("p.brand = :brand" if "brand" in given else "p.number BETWEEN :low AND :high")
+    return f"FROM catalog_products p WHERE {' AND '.join(where)}"
+
+
 @lru_cache(maxsize=256)
 def _browsed(given: tuple[str, ...], order: str, in_stock: bool) -> TextClause:
-    """Without words: along the index of prices when the price matters, else the newest."""
-    where = _conditions(given, in_stock)
-    where.append("p.brand = :brand" if "brand" in given else "p.number BETWEEN :low AND :high")
-    return text(
-        f"SELECT {_COLUMNS} FROM catalog_products p"  # noqa: S608  # every value is a parameter
-        f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
-    )
+    source = _browsing_from(given, in_stock)
+    return text(f"SELECT {_COLUMNS} {source} ORDER BY {order} LIMIT :limit OFFSET :skip")
+
+
+@lru_cache(maxsize=256)
+def _counted(given: tuple[str, ...], in_stock: bool) -> TextClause:
+    return text(f"SELECT count(*) AS n {_browsing_from(given, in_stock)}")
 
 
 def _candidate(row: Row) -> Candidate:

@@ -180,9 +180,8 @@ class _Turn:
                 self._gave_up(brain, thought.failed or "no answer")
                 return None
             self._tokens += answer.usage.input_tokens + answer.usage.output_tokens
-            if answer.memory is not None:
-                self._memory = self._remember = answer.memory
             if answer.tool_calls:
+                self._keep_memory(answer)
                 steps.append(Step(answer=answer, results=tuple(await self._carry_out(answer.tool_calls))))
                 if self._person is not None:
                     return self._reply(answer, brain, ())
@@ -194,13 +193,20 @@ class _Turn:
                 self._ctx.log.info("seller.rewrite", brain=brain.name, problems=len(problems))
                 continue
             if verdict.unsupported and answer.escalate is not None:
+                self._keep_memory(answer)
                 return self._reply(answer, brain, ())  # the person who comes will say it right
             if verdict.unsupported or not (rendered.blocks or answer.escalate):
                 self._gave_up(brain, "an unsupported fact" if verdict.unsupported else "said nothing")
                 return None
+            self._keep_memory(answer)
             return self._reply(answer, brain, verdict.supported, rendered)
         self._gave_up(brain, f"no answer in {self._settings.max_steps} steps")
         return None
+
+    def _keep_memory(self, answer: BrainAnswer) -> None:
+        """Of what is done or sent. A reply that was sent back was never said: a brain must not remember it as asked."""
+        if answer.memory is not None:
+            self._memory = self._remember = answer.memory
 
     def _time_left(self) -> float:
         return self._settings.turn_time.total_seconds() - self._spent

@@ -331,16 +331,17 @@ def _no_carrier(turn: Turn, failed: Failed, cep: str) -> None:
 async def _pickup(turn: Turn, cart: CartView, name: str | None, profile: Profile) -> None:
     state = turn.memory.checkout
     near = state.cep or turn.memory.cep or (profile.address.cep if profile.address else None)
-    options = await turn.ask(ListPickup(near_cep=near))
-    if isinstance(options, Failed):
+    found = await turn.ask(ListPickup(near_cep=near))
+    if isinstance(found, Failed):
         turn.say("trouble")
         return
+    options = delivery.complete(found)
     if not options:
         state.method = None
         turn.choose(turn.t("no_pickup"), [("method:delivery", turn.t("b_delivery"))])
         turn.memory.pending = Pending("method", yes="method:delivery")
         return
-    wanted = state.location or profile.pickup_location
+    wanted = state.location or profile.pickup_location  # as long as it has everything
     option = next((one for one in options if one.location.id == wanted), None)
     if option is None and len(options) == 1:
         option = options[0]
@@ -414,12 +415,16 @@ async def confirm(turn: Turn, act: Act) -> None:
         if placed.code in ("confirmation-needed", "summary-needed"):
             await _again(turn)  # the yes was not clear enough, or the summary is not what it was given for
             return
-        if placed.code not in ("conflict", "not-found", "invalid-input"):
+        if placed.code not in _REFUSALS:
             turn.memory.pending = Pending("confirm", yes="confirm_order", no="change_order")
             turn.choose(
                 turn.t("order_trouble"), [("confirm_order", turn.t("b_confirm")), ("person", turn.t("b_person"))]
             )
             return
+        if placed.code == "pickup-incomplete":
+            state.location = None
+        elif placed.code == "service-unknown":
+            state.service = None
         turn.say("order_refused")
         await _again(turn)
         return
@@ -428,6 +433,13 @@ async def confirm(turn: Turn, act: Act) -> None:
     turn.memory.focus = None
     turn.memory.shown = []
     turn.say("order_placed", number=placed.number, total=placed.total)
+
+
+_REFUSALS = frozenset(
+    {"conflict", "not-found", "invalid-input", "cart-empty", "cart-changed", "already-ordered", "total-changed",
+     "service-unknown", "pickup-incomplete"}
+)  # fmt: skip
+"""Codes by which an order is refused for what it is, not for a fault: the customer is told how things stand now."""
 
 
 async def _again(turn: Turn) -> None:

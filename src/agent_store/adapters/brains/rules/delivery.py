@@ -70,8 +70,8 @@ def _tell(turn: Turn, result: DeliveryQuote) -> None:
         turn.say("no_carrier", cep=result.cep)
         return
     lines = [turn.t("options_for", cep=result.cep), *(line(turn, one) for one in result.options[:8])]
-    if result.pickup:
-        lines.append(turn.t("or_pickup", store=result.pickup[0].location.name, ready=ready(turn, result.pickup[0])))
+    for option in complete(result.pickup)[:1]:
+        lines.append(turn.t("or_pickup", store=option.location.name, ready=ready(turn, option)))
     turn.text("\n".join(lines))
 
 
@@ -91,6 +91,11 @@ def cost(turn: Turn, price: Money) -> str:
     return str(price) if price else turn.t("free_delivery")
 
 
+def complete(options: Sequence[PickupOption]) -> list[PickupOption]:
+    """The stores that have everything on their own shelves: an order is taken for those alone."""
+    return [option for option in options if option.complete]
+
+
 def ready(turn: Turn, option: PickupOption) -> str:
     return turn.t("ready_in", hours=option.ready_in_hours)
 
@@ -101,10 +106,11 @@ async def pickup(turn: Turn, act: Act) -> None:
     if isinstance(cart, Failed) or not cart.lines:
         await stores(turn, act)
         return
-    options = await turn.ask(ListPickup(near_cep=turn.memory.cep))
-    if isinstance(options, Failed):
+    found = await turn.ask(ListPickup(near_cep=turn.memory.cep))
+    if isinstance(found, Failed):
         turn.say("trouble")
         return
+    options = complete(found)
     if not options:
         turn.say("no_pickup")
         return

@@ -35,6 +35,7 @@ SLANG = {
     "vestidinho": "vestido", "vestidinhos": "vestidos", "baratin": "barato", "baratinho": "barato",
     "baratinha": "barata", "baratinhos": "barato", "conto": "reais", "contos": "reais", "pila": "reais",
     "pilas": "reais", "pau": "reais", "paus": "reais", "mangos": "reais", "mango": "reais", "real": "reais",
+    "reales": "reais",
     "brl": "reais", "bucks": "reais", "dinheiros": "reais", "dilmas": "reais", "tênis": "tenis",
     "sapatin": "sapato", "note": "notebook", "fonezinho": "fone", "precin": "preco", "precinho": "preco",
     "lojinha": "loja", "carrim": "carrinho",
