@@ -96,6 +96,8 @@ class BrainRequest(_Frozen):
     brand: str
     seller: str
     """The persona's name: Luna, Max, Sofia, Bella, Pixel."""
+    greeting: str = ""
+    """How the persona introduces itself, in the turn's language; "" when the brand says nothing of it."""
     language: Literal["pt", "en", "es"]
     system: str
     """House prompt and the brand's prompt; the rules brain ignores it."""

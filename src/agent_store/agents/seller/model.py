@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
@@ -12,9 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from agent_store.agents.seller.settings import SellerSettings
 from agent_store.contracts.cart import CartView
 from agent_store.contracts.catalog import Hit, ProductView, SearchResult
-from agent_store.contracts.common import Shape
+from agent_store.contracts.chat import Profile
+from agent_store.contracts.common import Address, Shape
 from agent_store.contracts.fulfillment import DeliveryQuote, PickupOption, QuoteDelivery
-from agent_store.contracts.inventory import Availability
+from agent_store.contracts.inventory import Availability, LocationView
 from agent_store.contracts.orders import OrderView
 from agent_store.contracts.payments import PaymentView
 from agent_store.contracts.pricing import PriceView, Quote
@@ -25,15 +27,18 @@ SAO_PAULO = timezone(timedelta(hours=-3))
 """Brazil has had no summer time since 2019, so a fixed offset is the shop's civil time."""
 
 FactKind = Literal[
-    "price", "discount", "stock", "day", "days", "hours", "clock", "order", "paid", "cart", "link", "free"
+    "price", "discount", "stock", "day", "days", "hours", "clock", "order", "paid", "cart", "link", "free", "words"
 ]
+OWN = "own:"
+"""What a ref of the customer's own name or address begins with: such facts are not kept beyond their turn."""
 
 
 class Fact(Shape):
     """One thing a reply may state.
 
     `ref` names what it is a fact of: a newer fact of the same ref takes its place. `value`: minor units for a price,
-    percent for a discount, units for stock, ISO date, days, hours, "HH:MM", an order number, a link, a cart version.
+    percent for a discount, units for stock, ISO date, days, hours, "HH:MM", an order number, a link, a cart version;
+    for "words" a folded name or address, in which what looks like a date is none ("Rua 15 de Novembro").
     `about` is the folded name or title (which begins with the name) of the product it belongs to, "" when to none.
     """
 
@@ -104,6 +109,21 @@ def _plain(letter: str) -> str:
 
 
 _PLAIN: dict[str, str] = {}
+_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\"']+", re.IGNORECASE)
+_EMPHASIS = re.compile(r"[*_~`]+$")
+
+
+def addresses(text: str) -> Iterator[tuple[int, int]]:
+    """Where links begin and end in a text: what is in them is no emphasis, but the marks around them are."""
+    for match in _ADDRESS.finditer(text):
+        start, end = match.span()
+        opening = _EMPHASIS.search(text, max(0, start - 4), start)
+        for mark in opening[0] if opening else "":
+            if text[end - 1] == mark:
+                end -= 1
+        while text[end - 1] in "*~`":  # a link never ends with these: they close an emphasis that began before
+            end -= 1
+        yield start, end
 
 
 class Ledger:
@@ -147,6 +167,16 @@ class Ledger:
     def names(self) -> frozenset[str]:
         """Folded names of the products seen."""
         return frozenset(fold(product.name) for finding in self.findings for product in finding.products)
+
+    @property
+    def lasting(self) -> list[Finding]:
+        """What this turn has found and later turns may look at: the customer's own data is asked for anew."""
+        kept: list[Finding] = []
+        for finding in self.fresh:
+            facts = tuple(fact for fact in finding.facts if not fact.ref.startswith(OWN))
+            if facts or finding.products:
+                kept.append(finding if len(facts) == len(finding.facts) else finding.model_copy(update={"facts": facts}))
+        return kept
 
     @property
     def cart_version(self) -> int | None:
@@ -274,6 +304,9 @@ class _Reader:
                 self._order(result)
             case PaymentView():
                 self._payment(result)
+            case Profile():
+                self._name(f"{OWN}name", result.name)
+                self._address(f"{OWN}address", result.address)
             case tuple() | list():
                 for item in cast("Sequence[Any]", result):
                     self._item(tool, item)
@@ -291,6 +324,8 @@ class _Reader:
                 self.add("stock", f"stock:{item.sku}", item.available, self._settings.stock_ttl)
             case PickupOption():
                 self._pickup(item)
+            case LocationView():
+                self._place(item)
             case _:
                 self.read(tool, item)
 
@@ -346,8 +381,6 @@ class _Reader:
             self.add("days", f"{ref}:min", option.days_min, ttl)
             self.add("days", f"{ref}:max", option.days_max, ttl)
             self._days(ref, option.earliest, option.latest, ttl)
-            if not option.price:
-                self.add("free", f"{ref}:free", "delivery", ttl)
         for pickup in quote.pickup:
             self._pickup(pickup)
 
@@ -359,18 +392,32 @@ class _Reader:
         self.add("free", f"{ref}:free", "pickup", ttl)
         ready = (self._at + timedelta(hours=option.ready_in_hours)).astimezone(SAO_PAULO).date()
         self._days(ref, ready, None, ttl)
+        self._place(option.location)
+
+    def _name(self, ref: str, name: str | None) -> None:
+        if name:
+            self.add("words", ref, fold(name), self._settings.delivery_ttl)
+
+    def _address(self, ref: str, address: Address | None) -> None:
+        if address is not None:
+            self._name(ref, ", ".join(part for part in (address.street, address.city, address.state) if part))
+
+    def _place(self, place: LocationView) -> None:
+        self._name(f"place:{place.id}", ", ".join(part for part in (place.name, place.address, place.city) if part))
 
     def _order(self, order: OrderView) -> None:
         ttl, ref = self._settings.order_ttl, f"order:{order.number}"
         self.add("order", ref, order.number, ttl)
         self.add("price", f"{ref}:total", order.total.minor, ttl)
         self.add("price", f"{ref}:subtotal", order.subtotal.minor, ttl)
-        self.add("price", f"{ref}:delivery", order.delivery.price.minor, ttl)
+        self.add("price", f"{ref}:{order.delivery.method}", order.delivery.price.minor, ttl)
         for line in order.lines:
             self.add("price", f"{ref}:unit:{line.sku}", line.unit.minor, ttl, fold(line.title))
             self.add("price", f"{ref}:line:{line.sku}", line.total.minor, ttl, fold(line.title))
-        if not order.delivery.price:
-            self.add("free", f"{ref}:free", order.delivery.method, ttl)
+        if order.delivery.method == "pickup" and not order.delivery.price:
+            self.add("free", f"{ref}:free", "pickup", ttl)
+        self._address(f"{OWN}{ref}:address", order.delivery.address)
+        self._name(f"place:{ref}", order.delivery.location_name)
         self._days(ref, order.delivery.earliest, order.delivery.latest, ttl)
         self.add("day", f"{ref}:created", order.created_at.astimezone(SAO_PAULO).date().isoformat(), ttl)
         if order.payment_link:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from agent_store.agents.seller.model import Finding, Ledger, SeenProduct, SeenVariant
+from agent_store.agents.seller.model import Finding, Ledger, SeenProduct, SeenVariant, addresses
 from agent_store.agents.seller.policy import CONFIRM_ORDER, confirms
 from agent_store.contracts.chat import (
     ButtonsBlock,
@@ -193,13 +194,30 @@ _GAPS = re.compile(r"\n{3,}")
 
 
 def tidy(text: str) -> str:
-    """Markdown as WhatsApp writes it, no headings, at most one empty line, within the longest text."""
+    """Markdown as WhatsApp writes it, no headings, at most one empty line, within the longest text. Links stay as they
+    are."""
+    links: list[str] = []
+    parts: list[str] = []
+    at = 0
+    text = _KEPT.sub("", text)
+    for start, end in islice(addresses(text), _MOST_KEPT):
+        parts += [text[at:start], chr(_FIRST_KEPT + len(links))]
+        links.append(text[start:end])
+        at = end
+    text = _plain_marks("".join([*parts, text[at:]]))
+    text = _KEPT.sub(lambda match: links[ord(match[0]) - _FIRST_KEPT], text)
+    return clip(text, LONGEST_TEXT)
+
+
+_FIRST_KEPT, _MOST_KEPT = 0xE000, 6_000
+_KEPT = re.compile("[\ue000-\uf8ff]")
+"""Characters of private use: a link is put aside as one of them while the marks around it are rewritten."""
+
+
+def _plain_marks(text: str) -> str:
     text = _BOLD.sub(lambda match: f"*{match[1] or match[2]}*", _HEADING.sub("", text))
     text = _NAMED_LINK.sub(lambda match: f"{match[1]}: {match[2]}" if match[1] else match[2], text)
-    text = _GAPS.sub("\n\n", text).strip()
-    if len(text) <= LONGEST_TEXT:
-        return text
-    return clip(text, LONGEST_TEXT)
+    return _GAPS.sub("\n\n", text).strip()
 
 
 # --- without a brain -----------------------------------------------------------------------------------------------

@@ -260,6 +260,7 @@ class _Turn:
             tools=policy.specs() if model_like else (),
             steps=tuple(steps),
             memory=self._memory,
+            greeting=self._brand.greeting.get(event.language, ""),
             now=self._began,
             channel=event.channel,
         )
@@ -445,7 +446,7 @@ class _Turn:
                 await sellers.remember(event.customer_id, remember, tx.now())
             standing = Standing(event.lease_token, misses, shown)
             await sellers.keep(event.conversation_id, event.customer_id, standing, tx.now())
-            await sellers.add_findings(event.conversation_id, event.number, self._ledger.fresh)
+            await sellers.add_findings(event.conversation_id, event.number, self._ledger.lasting)
             await sellers.forget_stale(tx.now() - _KEPT)
             tx.emit(
                 ChatResponse(

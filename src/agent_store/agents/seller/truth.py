@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from agent_store.agents.seller.model import SAO_PAULO, Fact, FactKind, Known, Ledger, fold
+from agent_store.agents.seller.model import SAO_PAULO, Fact, FactKind, Known, Ledger, addresses, fold
 from agent_store.agents.seller.numbers import COUNT, IN_WORDS, NUMBER, count_of, from_words, minor_of
 
 ClaimKind = Literal["price", "discount", "stock", "date", "order", "cart", "paid", "link"]
@@ -66,6 +66,8 @@ class _Sentence:
     question: bool
     choice: bool
     language: str
+    start: int = 0
+    """Where it begins in the text."""
     heading: str = ""
     """The line above that ends with a colon ("Entrega:"), folded: a list under it speaks of the same."""
     left: str = field(init=False)
@@ -101,7 +103,17 @@ _NO_OR_NOT = re.compile(
 
 
 def clean(text: str) -> str:
-    """As a reader sees it: full-width digits as digits, no invisible characters, no marks of emphasis."""
+    """As a reader sees it: full-width digits as digits, no invisible characters, no marks of emphasis; links as they
+    are."""
+    parts: list[str] = []
+    at = 0
+    for start, end in addresses(text):
+        parts += [_seen(text[at:start]), text[start:end]]
+        at = end
+    return "".join([*parts, _seen(text[at:])])
+
+
+def _seen(text: str) -> str:
     return _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
 
 
@@ -111,7 +123,8 @@ def sentences(text: str, *, language: str = "pt", choice: bool = False) -> list[
     for match in _SENTENCE.finditer(clean(text)):
         piece = match[0]
         if piece.strip():
-            sentence = _Sentence(piece, fold(piece), piece.rstrip().endswith("?"), choice, language, heading)
+            asks = piece.rstrip().endswith("?")
+            sentence = _Sentence(piece, fold(piece), asks, choice, language, match.start(), heading)
             found.append(sentence)
             if piece.rstrip().endswith(":"):
                 heading = sentence.folded
@@ -125,6 +138,7 @@ def check(text: str, ledger: Ledger, echo: Echo, *, language: str = "pt", choice
 
     `choice`: the text is an answer for the customer to tap ("até R$ 200"), where a budget states nothing.
     A claim in a sentence that names a product needs a fact of that product, or one that belongs to no product.
+    A date that is part of a street's name or of somebody's is no date.
     """
     supported: list[Supported] = []
     unsupported: list[Claim] = []
@@ -140,6 +154,11 @@ def check(text: str, ledger: Ledger, echo: Echo, *, language: str = "pt", choice
             if _echoed(claim, sentence, echo):
                 continue
             known = _support(claim, ledger.facts(), named)
+            if known is None and claim.kind == "date":
+                spot = _spot(claim, sentence, fold(clean(text)))
+                if _on_the_customers_street(spot, echo):
+                    continue
+                known = _in_a_name(spot, ledger.facts())
             if known is None:
                 unsupported.append(claim)
             else:
@@ -157,6 +176,60 @@ def _support(claim: Claim, facts: Sequence[Known], named: Sequence[str]) -> Know
         if claim.holds(known.fact):
             return known
     return None
+
+
+# --- names and streets ---------------------------------------------------------------------------------------------
+
+_WORD = re.compile(r"\w+")
+_STREET = re.compile(
+    r"\b(?:rua|r\.|avenida|av|avda|alameda|travessa|trav|praca|pca|rodovia|rod|estrada|calle|plaza|paseo|street|avenue|road)"
+    r"\b\.?\s+(?:(?:d[aeo]s?|del)\s+)?$"
+)
+_WHEN = frozenset({"dia", "ate", "em", "el", "hasta", "on", "by", "until", "chega", "llega", "arrives", "entrega"})
+"""Words before a date that make it one, whatever a street is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A claim in its folded text: its words, and what stands before and after them."""
+
+    words: tuple[str, ...]
+    before: str
+    after: str
+
+
+def _spot(claim: Claim, sentence: _Sentence, folded: str) -> _Spot:
+    words = tuple(_WORD.findall(fold(claim.stated)))
+    at = sentence.start + claim.start
+    found = re.compile(r"\W+".join(map(re.escape, words))).search(folded, at)
+    start, end = found.span() if found else (at, at)
+    return _Spot(words, folded[max(0, start - 60) : start], folded[end : end + 40])
+
+
+def _in_a_name(spot: _Spot, facts: Sequence[Known]) -> Known | None:
+    """The name or address of which the words are a part, together with the word before them or after them."""
+    before, after = _WORD.findall(spot.before)[-1:], _WORD.findall(spot.after)[:1]
+    if not spot.words or (before and before[0] in _WHEN):
+        return None
+    parts = [part for part in ((*before, *spot.words), (*spot.words, *after)) if len(part) > len(spot.words)]
+    for known in facts:
+        if known.fact.kind == "words":
+            name = _spaced(_WORD.findall(str(known.fact.value)))
+            if any(_spaced(part) in name for part in parts):
+                return known
+    return None
+
+
+def _on_the_customers_street(spot: _Spot, echo: Echo) -> bool:
+    """The customer wrote of that street in these words: "Rua 7 de Setembro", never a day on which something arrives."""
+    street = _STREET.search(spot.before)
+    if street is None:
+        return False
+    return _spaced([*_WORD.findall(street[0]), *spot.words]) in _spaced(_WORD.findall(echo.text))
+
+
+def _spaced(words: Sequence[str]) -> str:
+    return f" {' '.join(words)} "
 
 
 # --- what the customer said ----------------------------------------------------------------------------------------
@@ -296,7 +369,7 @@ _COUPON = re.compile(
 )
 _FREE = re.compile(
     r"\bgratis\b|\bgratuit[oa]s?\b|\bde graca\b|\bsem custo\b|\bsem frete\b|\bcortesia\b|\bbrindes?\b|\bsin costo\b|\bfree of charge\b|\bfor free\b|\bat no cost\b|"
-    r"(?<![-\w])free\s+(?:shipping|delivery|pick\s?-?up|gift|returns?)\b|\b(?:is|are|it's|shipping|delivery|pick\s?-?up)\s+free\b(?!\s+to\b)|\bno obsequio\b"
+    r"(?<![-\w])free\s+(?:shipping|delivery|pick\s?-?up|gift|returns?)\b|\b(?:is|are|it's|shipping|delivery|pick\s?-?up)\s+free\b(?!\s+to\b)|:\s*free\b(?!\s+to\b)|\bno obsequio\b"
 )
 _FREE_DELIVERY = re.compile(r"frete|entrega|envio|shipping|deliver")
 _FREE_PICKUP = re.compile(r"retir|pick\s?-?up|recog|buscar|na loja|in store|en tienda")
@@ -329,7 +402,7 @@ def _discounts(sentence: _Sentence) -> Iterator[Claim]:
     for match in _FREE.finditer(sentence.folded):
         if sentence.denied(match.start()) and match[0] not in ("sem custo", "sem frete"):
             continue
-        yield Claim("discount", sentence.said(match), _free(sentence.folded), match.start())
+        yield Claim("discount", sentence.said(match), _free(sentence), match.start())
 
 
 def _percent(hundredths: int) -> Callable[[Fact], bool]:
@@ -337,12 +410,20 @@ def _percent(hundredths: int) -> Callable[[Fact], bool]:
     return lambda fact: fact.kind == "discount" and abs(int(fact.value) - hundredths) < 100
 
 
-def _free(folded: str) -> Callable[[Fact], bool] | None:
-    if _FREE_PICKUP.search(folded):
+def _free(sentence: _Sentence) -> Callable[[Fact], bool] | None:
+    """Fetching is free by what a store says; delivery is by its price, which is zero."""
+    if _FREE_PICKUP.search(sentence.folded):
         return _is("free", "pickup")
-    if _FREE_DELIVERY.search(folded):
-        return _is("free", "delivery")
+    spoken_of = (sentence.folded, sentence.heading)
+    if any(_FREE_DELIVERY.search(text) for text in spoken_of) or _WORKING_DAYS.search(sentence.folded):
+        return _delivered_for_nothing
     return None
+
+
+def _delivered_for_nothing(fact: Fact) -> bool:
+    if fact.kind != "price" or fact.value != 0:
+        return False
+    return fact.ref.startswith(("quote:", "single:")) or fact.ref.endswith(":delivery")
 
 
 _INSTALMENT = re.compile(

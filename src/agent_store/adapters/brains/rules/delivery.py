@@ -70,8 +70,9 @@ def _tell(turn: Turn, result: DeliveryQuote) -> None:
         turn.say("no_carrier", cep=result.cep)
         return
     lines = [turn.t("options_for", cep=result.cep), *(line(turn, one) for one in result.options[:8])]
-    for option in complete(result.pickup)[:1]:
-        lines.append(turn.t("or_pickup", store=option.location.name, ready=ready(turn, option)))
+    nearest = next(iter(complete(result.pickup)), None)
+    if nearest is not None:
+        lines.append(turn.t("or_pickup", store=nearest.location.name, ready=ready(turn, nearest)))
     turn.text("\n".join(lines))
 
 
