@@ -138,10 +138,7 @@ def rated() -> list[Rated]:
             continue
         brand, query, judged = (part.strip() for part in line.split("|"))
         grades = {
-            id: int(grade)
-            for part in judged.split(";")
-            for grade, ids in [part.split(":")]
-            for id in ids.split()
+            id: int(grade) for part in judged.split(";") for grade, ids in [part.split(":")] for id in ids.split()
         }
         found.append(Rated(kind, brand, query, grades))
     return found

@@ -345,7 +345,9 @@ async def test_a_process_that_calls_with_other_arguments_when_it_resumes_is_a_de
         await store.move(10 * SECOND)
         (letter,) = await store.dead()
         assert letter.reason == "permanent"
-        assert letter.error.startswith("idempotency-key-reused: kt.note: this idempotency key came with other arguments")
+        assert letter.error.startswith(
+            "idempotency-key-reused: kt.note: this idempotency key came with other arguments"
+        )
         assert asked == ["note 1"]
 
 

@@ -56,7 +56,6 @@ async def measure(folder: Path) -> dict[str, Any]:
     store.runtime.dispatcher._routes.pop(WhatsAppMessageSend.event_type)
     started: dict[str, float] = {}
     ended: dict[str, float] = {}
-    answered: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def tap(events: Sequence[Envelope]) -> None:
         now = time.perf_counter()

@@ -144,7 +144,7 @@ class DyingStore:
     def reader(self) -> Session:
         return self._store.reader
 
-    async def run(self, work: Callable[[Unit], Awaitable[Any]], *, timeout: float = 10.0) -> Any:  # noqa: ASYNC109
+    async def run(self, work: Callable[[Unit], Awaitable[Any]], *, timeout: float = 10.0) -> Any:
         async def watched(unit: Unit) -> Any:
             self._pass("begin")
             result = await work(unit)
@@ -191,7 +191,7 @@ async def _live(folder: Path, orders: int, boundary: str, passing: int, begun: A
     for start in range(0, orders, 5):
         await asyncio.gather(*[publish(id) for id in range(start, min(start + 5, orders)) if str(id) not in known])
     async with asyncio.timeout(30):
-        while (await store.reader.all(HOW_MANY, {"like": "%"}))[0]["n"] < orders * len(KINDS):  # noqa: ASYNC110
+        while (await store.reader.all(HOW_MANY, {"like": "%"}))[0]["n"] < orders * len(KINDS):
             await asyncio.sleep(0.001)
         await runtime.settle()
     await runtime.stop()

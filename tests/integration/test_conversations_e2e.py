@@ -117,10 +117,10 @@ TALKS = (
          ("#TEC-GOTAMAX-PT#I want number {}", "check out", "pick up in store", "the second one", "My name is Mary Jones", "yes please"),
          "pickup", "TEC-GOTAMAX-PT"),
     Talk("tech", "es", "Buenas, busco auriculares bluetooth negros hasta 500 reales", 500_00,
-         ("#TEC-GOTAMAX-PT#el {}", "sí", "cerrar pedido", "recoger en tienda", "/store:loja-paulista", "Juan Pérez", "sí"),
+         ("#TEC-GOTAMAX-PT#el {}", "sí", "cerrar pedido", "recoger en tienda", "?/store:loja-paulista", "Juan Pérez", "sí"),
          "pickup", "TEC-GOTAMAX-PT"),
     Talk("home", "pt", "Oi! preciso de uma luminaria de mesa até 300 reais", 300_00,
-         ("#luminaria-mesa-vagalume#quero a {}", "verde", "fechar pedido", "/method:pickup", "/store:loja-batel", "Ana Souza", "sim"),
+         ("#luminaria-mesa-vagalume#quero a {}", "verde", "fechar pedido", "/method:pickup", "?/store:loja-batel", "Ana Souza", "sim"),
          "pickup", "HOM-LVAGAL-VD"),
     Talk("home", "en", "Hi there! I'm looking for a table lamp up to 300 reais", 300_00,
          ("I'll take it", "white", "checkout", "home delivery", "Mary Jones, 30112-000, Rua Sergipe 100", "economic",
@@ -134,7 +134,7 @@ TALKS = (
          ("#batom-matte-veludo#{}", "sim", "finalizar", "retirar", "Loja Paulista", "Carla Dias", "isso"),
          "pickup", "BEA-BMATTE-SAMBA"),
     Talk("beauty", "en", "Hello! I need a red lipstick under 60 reais", 60_00,
-         ("/product:batom-matte-veludo", "/add:BEA-BMATTE-SAMBA", "/checkout", "/method:pickup", "/store:loja-paulista",
+         ("/product:batom-matte-veludo", "/add:BEA-BMATTE-SAMBA", "/checkout", "/method:pickup", "?/store:loja-paulista",
           "Emma Stone", "/confirm_order"),
          "pickup", "BEA-BMATTE-SAMBA"),
     Talk("beauty", "es", "hola, quiero un labial rojo por menos de 60 reales", 60_00,
@@ -311,7 +311,7 @@ async def test_staff_pick_ship_and_deliver_and_the_customer_hears_of_each_once(
         shopper = somebody(store, "beauty")
         found = await shopper.say("quero um batom vermelho até 60 reais")
         steps = ("/product:batom-matte-veludo", "/add:BEA-BMATTE-SAMBA", "/checkout", "/method:pickup",
-                 "/store:loja-paulista", "Ana Souza", "/confirm_order")  # fmt: skip
+                 "?/store:loja-paulista", "Ana Souza", "/confirm_order")  # fmt: skip
         placed = (await play(shopper, steps, found))[-2:]
     number = number_in(placed)
     early = await store.http.post(f"/api/orders/{number}/pick", headers=store.staff)
@@ -477,7 +477,7 @@ async def test_the_shared_number_asks_when_it_is_not_clear_and_answers_what_wait
 async def test_an_order_can_be_made_on_the_shared_number(store: RunningStore) -> None:
     shopper = somebody(store, "shared")
     found = await shopper.say("hello, I'm looking for a red lipstick under 60 reais")
-    steps = ("/product:batom-matte-veludo", "/add:BEA-BMATTE-SAMBA", "/checkout", "/method:pickup", "/store:loja-paulista",
+    steps = ("/product:batom-matte-veludo", "/add:BEA-BMATTE-SAMBA", "/checkout", "/method:pickup", "?/store:loja-paulista",
              "Emma Stone", "/confirm_order", "4242")  # fmt: skip
     told = await play(shopper, steps, found)
     assert CONFIRMED["en"] in told[-1].text

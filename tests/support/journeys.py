@@ -46,11 +46,15 @@ async def play(shopper: Shopper, steps: Iterable[str], last: Sequence[Sent] = ()
     """Say or tap one after the other; returns all that came.
 
     "/pattern" taps the choice that the regular expression finds in the last answer (several, by spaces: the first that is
-    there). "#product#quero o {}" says the number under which that product was shown last.
+    there). "#product#quero o {}" says the number under which that product was shown last. "?" before a tap: only when it is offered.
     """
     came: list[Sent] = []
     answer = list(last)
     for step in steps:
+        if step.startswith("?"):
+            step = step[1:]
+            if not any(re.fullmatch(step[1:], id) for message in answer for id in message.choices):
+                continue
         if step.startswith("/"):
             answer = await shopper.tap_any(answer, *step[1:].split())
         elif step.startswith("#"):

@@ -76,7 +76,7 @@ async def texts(store: TestStore) -> list[str]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition of the running loop, five seconds at most."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+        while not condition():  # what is waited for has no event
             await asyncio.sleep(0.001)
 
 
@@ -101,7 +101,7 @@ class FaultyStore:
     def reader(self) -> Session:
         return self._store.reader
 
-    async def run(self, work: Callable[[Unit], Awaitable[Any]], *, timeout: float = 10.0) -> Any:  # noqa: ASYNC109
+    async def run(self, work: Callable[[Unit], Awaitable[Any]], *, timeout: float = 10.0) -> Any:
         if self.broken > 0:
             self.broken -= 1
             raise TemporaryError("the disk is full", code="database")

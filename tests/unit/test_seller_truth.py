@@ -13,9 +13,10 @@ from agent_store.agents.seller import model, numbers, truth
 from agent_store.agents.seller.settings import SellerSettings
 from agent_store.contracts.cart import AddToCart, CartView, CartWarning, GetCart
 from agent_store.contracts.catalog import Category, GetProducts, ListCategories, ProductView, VariantView
-from agent_store.contracts.common import Item, PricedLine
-from agent_store.contracts.fulfillment import DeliveryOption, DeliveryQuote, PickupOption, QuoteDelivery
-from agent_store.contracts.inventory import Availability, GetAvailability, LocationView
+from agent_store.contracts.chat import GetProfile, Profile, Remember
+from agent_store.contracts.common import Address, Item, PricedLine
+from agent_store.contracts.fulfillment import DeliveryOption, DeliveryQuote, ListPickup, PickupOption, QuoteDelivery
+from agent_store.contracts.inventory import Availability, GetAvailability, ListLocations, LocationView
 from agent_store.contracts.orders import Delivery, GetMyOrder, ListMyOrders, OrderView
 from agent_store.contracts.payments import GetPendingPayment, PaymentView
 from agent_store.contracts.pricing import GetPrices, GetQuote, PriceView, Quote, QuoteLine
@@ -93,7 +94,7 @@ FULL = ledger(
 )  # fmt: skip
 
 
-def unsupported(text: str, book: model.Ledger = FULL, language: str = "pt", **said: object) -> list[str]:
+def unsupported(text: str, /, book: model.Ledger = FULL, language: str = "pt", **said: object) -> list[str]:
     verdict = truth.check(text, book, truth.Echo(**said), language=language)  # type: ignore[arg-type]
     return [claim.stated for claim in verdict.unsupported]
 
@@ -216,6 +217,104 @@ def test_what_no_tool_gave_is_found(language: str, text: str) -> None:
 )
 def test_what_states_no_fact_is_let_through(language: str, text: str) -> None:
     assert unsupported(text, ledger(), language=language) == []
+
+
+TOKENS = st.text("abcdefghijkLMNOP0123456789_-", min_size=1, max_size=44)
+
+
+@given(TOKENS, st.sampled_from(["", "*", "_", "**", "_*", "~"]))
+def test_a_link_is_read_as_it_is(token: str, mark: str) -> None:
+    """Whatever its token is made of, and however it is emphasised; any other link is none of ours."""
+    link = f"https://shop.test/pay/A{token}z"
+    book = ledger((GetMyOrder(), order().model_copy(update={"payment_link": link})))
+    text = f"Para pagar: {mark}{link}{mark[::-1]}."
+    assert unsupported(text, book) == []
+    assert unsupported(f"*Para pagar: {link}*\nAté já!", book) == []
+    assert link in truth.clean(text)
+    assert unsupported(text.replace("pay/A", "pay/B"), book) == [link.replace("pay/A", "pay/B")]
+
+
+def test_a_link_is_not_hidden_by_what_cannot_be_seen() -> None:
+    assert unsupported("Pague em h\u200bttps://evil.example/pay_1", ledger()) != []
+    assert unsupported("Pague em https://shop.test/pay/\u200babc") != []
+
+
+def profile(street: str, name: str = "Maria Silva") -> Profile:
+    return Profile(customer_id=CustomerId("c1"), name=name, address=Address(cep="01310-100", street=street))
+
+
+@pytest.mark.parametrize(
+    "street",
+    [
+        "Avenida 9 de Julho, 100", "Av. 9 de Julho 100 ap 12", "Rua 15 de Novembro, 20", "Rua 7 de Setembro 300",
+        "9 de Julho, 100", "Rua Augusta 10/12, bloco 3", "Calle 25 de Mayo 400", "Rua Abril 12",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("tool", [GetProfile(), Remember(name="Maria Silva")])
+def test_a_street_called_after_a_day_is_no_date(street: str, tool: Any) -> None:
+    book = ledger((tool, profile(street)), (QuoteDelivery(cep="01310-100"), quote()))
+    summary = f"📍 {street}\nCEP 01310-100\n👤 Maria Silva"
+    assert unsupported(summary) != []
+    assert unsupported(summary, book) == []
+    assert unsupported(f"Entrega na {street}, em 3 a 5 dias úteis.", book) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Chega dia 9 de julho.", "Chega em 9 de julho, 100% certo.", "A entrega é até 9 de julho na Avenida 9 de Julho, 100.",
+        "It arrives on July 9.", "Chega dia 10 de julho na Avenida 10 de Julho, 100.", "Llega el 9 de julio.",
+    ],
+)  # fmt: skip
+def test_a_street_does_not_support_a_day(text: str) -> None:
+    book = ledger((GetProfile(), profile("Avenida 9 de Julho, 100")))
+    said = model.fold("Entrega na Avenida 9 de Julho, 100! Chega dia 9 de julho? Llega el 9 de julio?")
+    assert unsupported(text, book, text=said) != []
+
+
+def test_stores_and_orders_have_addresses_as_well() -> None:
+    store = LocationView(
+        id="centro",
+        name="Loja 7 de Abril",
+        kind="store",
+        cep="01310-100",
+        address="Rua 15 de Novembro 20",
+        city="São Paulo",
+    )
+    text = "Retire na Loja 7 de Abril: Rua 15 de Novembro 20, São Paulo"
+    assert unsupported(text) != []
+    assert unsupported(text, ledger((ListLocations(), (store,)))) == []
+    ready = (PickupOption(location=store, ready_in_hours=2, complete=True),)
+    assert unsupported(text, ledger((ListPickup(near_cep=None), ready))) == []
+    at = Delivery(
+        method="delivery", price=Money.zero(), address=Address(cep="01310-100", street="Rua 15 de Novembro 20")
+    )
+    book = ledger((GetMyOrder(), order().model_copy(update={"delivery": at})))
+    assert unsupported("Enviado para Rua 15 de Novembro 20", book) == []
+
+
+def test_a_street_in_the_customers_own_words_may_be_repeated() -> None:
+    said = model.fold("Me chamo Ana, moro na rua 7 de setembro, 300")
+    assert unsupported("Anotei: a entrega é na Rua 7 de Setembro, 300, certo?", ledger(), text=said) == []
+    assert unsupported("A entrega é na Rua 9 de Julho, 300.", ledger(), text=said) == ["9 de Julho"]
+    assert unsupported("A entrega é dia 7 de setembro.", ledger(), text=said) == ["7 de setembro"]
+
+
+def test_the_customers_own_data_is_not_kept_with_the_evidence() -> None:
+    store = LocationView(id="centro", name="Loja Centro", kind="store", cep="01310-100", address="Rua do Sol 20")
+    at = Delivery(method="delivery", price=Money.zero(), address=Address(cep="01310-100", street="Rua Augusta 15"))
+    book = ledger(
+        (GetProfile(), profile("Rua Augusta 15")),
+        (ListLocations(), (store,)),
+        (GetMyOrder(), order().model_copy(update={"delivery": at})),
+        PRODUCTS,
+    )
+    kept = "".join(finding.model_dump_json() for finding in book.lasting)
+    assert len(book.lasting) == 3
+    assert "rua do sol" in kept
+    assert "AS-7K3F9Q" in kept
+    assert "augusta" not in kept
+    assert "maria" not in kept
 
 
 def test_other_tools_facts_count_as_well() -> None:

@@ -29,4 +29,5 @@ def mount_pages(
     register_escalations_page(calls, authorize)
     if phone is not None:
         register_simulator_page(phone, directory, authorize=authorize)
-    ui.run_with(app, title="Agent Store", storage_secret=storage_secret, show_welcome_message=False, language="pt-BR")
+    run_with: Callable[..., None] = ui.run_with  # pyright: ignore[reportUnknownMemberType]  # a parameter of it is untyped
+    run_with(app, title="Agent Store", storage_secret=storage_secret, show_welcome_message=False, language="pt-BR")

@@ -107,9 +107,7 @@ class Context(Protocol):
         ...
 
     @overload
-    async def step(
-        self, name: str, call: Callable[[], Awaitable[R]], result: type[R], *, pure: bool = False
-    ) -> R: ...
+    async def step(self, name: str, call: Callable[[], Awaitable[R]], result: type[R], *, pure: bool = False) -> R: ...
     @overload
     async def step(
         self, name: str, call: Callable[[], Awaitable[Any]], result: None = None, *, pure: bool = False

@@ -175,7 +175,9 @@ class Ledger:
         for finding in self.fresh:
             facts = tuple(fact for fact in finding.facts if not fact.ref.startswith(OWN))
             if facts or finding.products:
-                kept.append(finding if len(facts) == len(finding.facts) else finding.model_copy(update={"facts": facts}))
+                kept.append(
+                    finding if len(facts) == len(finding.facts) else finding.model_copy(update={"facts": facts})
+                )
         return kept
 
     @property
