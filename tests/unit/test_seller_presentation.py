@@ -32,6 +32,15 @@ def test_markdown_becomes_what_whatsapp_shows() -> None:
     assert block == TextBlock(text="Oi\n\nO *vestido* e o *cinto*, veja: https://shop.test/x.")
 
 
+@pytest.mark.parametrize("link", ["https://shop.test/pay/a__b__c_", "https://shop.test/pay/_x__y", "http://shop.test/a?b=__c__"])
+def test_a_link_stays_as_it_is(link: str) -> None:
+    text = f"**Para pagar**: {link}\n[aqui]({link})\n__veja__ {link}."
+    (block,) = render(Block(kind="text", text=text)).blocks
+    assert block == TextBlock(text=f"*Para pagar*: {link}\naqui: {link}\n*veja* {link}.")
+    (block,) = render(Block(kind="text", text=f"**{link}** \ue000")).blocks
+    assert block == TextBlock(text=f"*{link}*")
+
+
 def test_a_text_never_exceeds_the_channel() -> None:
     (block,) = render(Block(kind="text", text="a" * 9000)).blocks
     assert len(block.text) == presentation.LONGEST_TEXT

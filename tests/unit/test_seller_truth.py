@@ -420,6 +420,38 @@ def test_free_delivery_is_said_only_when_it_is() -> None:
     assert unsupported("O frete é grátis!") == ["grátis"]
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("pt", "• Econômico: grátis, 3 a 5 dias úteis"), ("pt", "🚚 Frete: grátis"), ("pt", "Entrega:\n• Econômico: grátis"),
+        ("en", "• Economy: free, 3 to 5 business days"), ("en", "🚚 Delivery: free"), ("en", "Free delivery"),
+        ("es", "• Económico: gratis, 3 a 5 días hábiles"), ("es", "🚚 Envío: gratis"), ("es", "Envío gratis, 3 a 5 días hábiles"),
+    ],
+)  # fmt: skip
+def test_free_is_what_costs_nothing(language: str, text: str) -> None:
+    free, cheap = ledger((QuoteDelivery(cep="01310-100"), quote("0.00"))), ledger((QuoteDelivery(cep="01310-100"), quote("9.00")))
+    single = ledger((QuoteDelivery(cep="01310-100", lines=(Item(sku=Sku("A"), quantity=1),)), quote("0.00")))
+    at = Delivery(method="delivery", price=Money.zero(), earliest=date(2026, 1, 8), latest=date(2026, 1, 12))
+    placed = ledger((GetMyOrder(), order().model_copy(update={"delivery": at})))
+    assert unsupported(text, free, language) == []
+    assert unsupported(text, single, language) == []
+    assert [one for one in unsupported(text, placed, language) if "3" not in one and "5" not in one] == []
+    assert unsupported(text, cheap, language) != []
+
+
+def test_delivery_is_free_no_longer_when_the_newest_quote_has_a_price() -> None:
+    quotes = ledger((QuoteDelivery(cep="01310-100"), quote("0.00")), (QuoteDelivery(cep="01310-100"), quote("9.00")))
+    assert unsupported("O frete é grátis!", quotes) == ["grátis"]
+
+
+def test_one_day_is_one_day() -> None:
+    one = quote().options[0].model_copy(update={"days_min": 1, "days_max": 1})
+    book = ledger((QuoteDelivery(cep="01310-100"), quote().model_copy(update={"options": (one,)})))
+    for text, language in (("em 1 dia útil", "pt"), ("in 1 business day", "en"), ("en 1 día hábil", "es")):
+        assert unsupported(text, book, language) == []
+        assert unsupported(text.replace("1", "2"), book, language) != []
+
+
 def test_a_paid_order_is_said_only_when_it_is() -> None:
     waiting = ledger((GetMyOrder(), order("awaiting_payment")))
     assert unsupported("O pagamento foi aprovado!", waiting) == ["pagamento foi aprovado"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from nicegui import ui
@@ -29,5 +29,6 @@ def mount_pages(
     register_escalations_page(calls, authorize)
     if phone is not None:
         register_simulator_page(phone, directory, authorize=authorize)
-    run_with: Callable[..., None] = ui.run_with  # pyright: ignore[reportUnknownMemberType]  # a parameter of it is untyped
-    run_with(app, title="Agent Store", storage_secret=storage_secret, show_welcome_message=False, language="pt-BR")
+    cast("Any", ui).run_with(
+        app, title="Agent Store", storage_secret=storage_secret, show_welcome_message=False, language="pt-BR"
+    )

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import MetaData
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -175,7 +176,9 @@ class SqliteStore:
 
     def __init__(self, path: Path | str, *, group_limit: int = GROUP_LIMIT) -> None:
         self.path = str(path)
-        self._dialect = sqlite.dialect(paramstyle="named")
+        self._dialect = sqlite.dialect(
+            paramstyle="named", json_serializer=lambda value: to_json(value).decode(), json_deserializer=from_json
+        )
         self._cache = Cache(self._dialect)
         self._writer = self._connect()
         self._reading = self._connect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -33,15 +34,19 @@ class PrometheusMetrics:
             registry=self.registry,
         )
         self._counters: dict[str, Counter] = {}
+        # `labels()` takes a lock and formats every label: some 5 µs that a handled event should not pay three times.
+        self._received_of = cache(self._received.labels)
+        self._handled_of = cache(self._handled.labels)
+        self._tools_of = cache(self._tools.labels)
 
     def received(self, consumer: str, type: str) -> None:
-        self._received.labels(consumer, type).inc()
+        self._received_of(consumer, type).inc()
 
     def handled(self, consumer: str, type: str, outcome: str, seconds: float) -> None:
-        self._handled.labels(consumer, type, outcome).observe(seconds)
+        self._handled_of(consumer, type, outcome).observe(seconds)
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
-        self._tools.labels(tool, outcome).observe(seconds)
+        self._tools_of(tool, outcome).observe(seconds)
 
     def count(self, name: str, amount: int = 1, **labels: str) -> None:
         counter = self._counters.get(name)

@@ -116,14 +116,13 @@ _EMPHASIS = re.compile(r"[*_~`]+$")
 def addresses(text: str) -> Iterator[tuple[int, int]]:
     """Where links begin and end in a text: what is in them is no emphasis, but the marks around them are."""
     for match in _ADDRESS.finditer(text):
-        start, end = match.span()
+        start = match.start()
+        # Neither marks of a sentence nor these of emphasis end a link: they close what began before it.
+        link = match[0].rstrip(".,;:!?*~`")
         opening = _EMPHASIS.search(text, max(0, start - 4), start)
         for mark in opening[0] if opening else "":
-            if text[end - 1] == mark:
-                end -= 1
-        while text[end - 1] in "*~`":  # a link never ends with these: they close an emphasis that began before
-            end -= 1
-        yield start, end
+            link = link.removesuffix(mark).rstrip(".,;:!?*~`")
+        yield start, start + len(link)
 
 
 class Ledger:

@@ -460,9 +460,9 @@ _DAY_MONTH = re.compile(
 )
 _MONTH_DAY = re.compile(rf"\b({_MONTH})\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(\d{{4}}))?")
 _SPAN = re.compile(
-    rf"({COUNT})(?:\s*(?:a|ate|-|–|to|ou|or|o|e|y|and)\s*({COUNT}))?\s*(?:(?:business|working|calendar|full)\s+)?(dias?|days?|semanas?|weeks?)\b(?:\s+(?:uteis|util|corridos|business|working|habiles))?"
+    rf"({COUNT})(?:\s*(?:a|ate|-|–|to|ou|or|o|e|y|and)\s*({COUNT}))?\s*(?:(?:business|working|calendar|full)\s+)?(dias?|days?|semanas?|weeks?)\b(?:\s+(?:uteis|util|corridos|business|working|habiles|habil))?"
 )
-_WORKING_DAYS = re.compile(r"\bdias?\s+(?:uteis|util|habiles)\b|\b(?:business|working)\s+days?\b")
+_WORKING_DAYS = re.compile(r"\bdias?\s+(?:uteis|util|habiles|habil)\b|\b(?:business|working)\s+days?\b")
 _HOURS = re.compile(
     rf"({COUNT})(?:\s*(?:a|ate|-|–|to|ou|or|o)\s*({COUNT}))?\s*(?:horas?|hours?|hrs?)\b|\b(?:em|in|within|en|menos de|under)\s+(?:ate\s+)?(\d{{1,3}})\s*h\b"
 )

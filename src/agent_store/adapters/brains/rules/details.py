@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent_store.adapters.brains.rules.lexicon import ENGLISH_STREET, NAME_CUE, STREET_CUE
 from agent_store.adapters.brains.rules.normalise import strip_accents
+from agent_store.adapters.brains.rules.understanding import understand
 from agent_store.adapters.brains.rules.words import COLORS, NOUNS, STOP, bag
 
 _CEP = re.compile(
@@ -22,7 +23,17 @@ _NOT_A_NAME = bag(
     "sim nao ok oi ola quero entrega retirar retirada loja casa beleza obrigado obrigada frete cep rua numero yes no hi "
     "hello delivery pickup store si hola envio retiro tienda quanto qual quando onde como porque what how when where why "
     "cuanto cual donde carrinho pedido cart order carrito pagar cancelar ajuda help ayuda desconto caro tem esqueci "
-    "depois nenhum nada errado isso esse valeu tchau bom boa por favor ja falei mandei entregar"
+    "depois nenhum nada errado isso esse valeu tchau bom boa por favor ja falei mandei entregar expresso expressa express "
+    "expreso economico economica economic sedex pac rapido rapida normal padrao urgente continuar voltar qualquer tanto "
+    "cartao nome name nombre desisto disse continue back card whatever tarjeta seguir volver cualquiera"
+)
+_NAMELIKE = frozenset({"search", "unclear", "attributes", "praise"})
+"""What the words of a name are taken for: things nobody knows, a colour ("Rosa"), a praise ("Linda"); never a wish."""
+_SURE_NAME = re.compile(
+    r"(?i)\b(?:meu nome|me chamo|no nome de|em nome de|nome:|my (?:full )?name|mi nombre|me llamo|a nombre de|nombre:|name:)"
+)
+_SURE_STREET = re.compile(
+    r"(?i)(?:^|[\s,;:])(?:rua|r\.|av\.?|avenida|alameda|travessa|pra[çc]a|rodovia|estrada|calle|avda\.?|street|avenue|road)\s"
 )
 
 
@@ -75,6 +86,27 @@ def read(text: str, *, want_name: bool, want_street: bool, partial_street: bool 
     return Details(name=name, cep=cep, street=street[:160] if street else None, house=house)
 
 
+def volunteered(text: str) -> bool:
+    """Do these words, which nobody asked for, tell a name or an address beyond doubt? A question never does."""
+    if "?" in text:
+        return False
+    found = read(text, want_name=False, want_street=False)
+    if found.name and (_SURE_NAME.search(text) or _capitalised(found.name)):
+        return True
+    return bool(found.street and has_number(found.street) and (found.cep or _SURE_STREET.search(text)))
+
+
+def full_name(text: str) -> str | None:
+    """A name and nothing else but a CEP, written as names are: "Ana Souza", "Ana de Souza 01310-100"."""
+    name = read(text, want_name=True, want_street=False).name
+    return name if name and len(name.split()) > 1 and _capitalised(name) else None
+
+
+def _capitalised(name: str) -> bool:
+    words = [word for word in name.split() if word.lower() not in _PARTICLES]
+    return all(word[:1].isupper() for word in words)
+
+
 def has_number(street: str) -> bool:
     return bool(re.search(r"\d|\bs/?n\b", street.lower()))
 
@@ -94,6 +126,8 @@ def _is_name(part: str) -> bool:
         return False
     words = strip_accents(part).replace(".", " ").split()
     if not 1 <= len(words) <= 7 or any(word in _NOT_A_NAME for word in words):
+        return False
+    if any(act.intent not in _NAMELIKE or act.cue for act in understand(part)):
         return False
     strange = [word for word in words if word in NOUNS or (word in STOP and word not in _PARTICLES) or word in COLORS]
     return len(words[0]) > 1 and len(strange) * 2 < len(words) + (1 if len(words) > 1 else 0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent_store.adapters.brains.rules import aftersales, basket, checkout, delivery, details, goods, shopping, social
 from agent_store.adapters.brains.rules.memory import Pending
-from agent_store.adapters.brains.rules.normalise import plain, same
+from agent_store.adapters.brains.rules.normalise import nearly, plain, same
 from agent_store.adapters.brains.rules.turn import Failed, Turn, parse
 from agent_store.adapters.brains.rules.understanding import (
     MOST_ACTS,
@@ -35,6 +35,11 @@ _STRONG = frozenset(
 
 async def converse(turn: Turn) -> None:
     """One whole turn; ends with blocks, an escalation, or both empty when there was nothing to answer."""
+    await _answer(turn)
+    social.introduce(turn)
+
+
+async def _answer(turn: Turn) -> None:
     if await _finished_by_another(turn):
         return
     open_ = turn.memory.pending
@@ -62,7 +67,7 @@ async def converse(turn: Turn) -> None:
     _resume(turn, acts, open_)
     if not turn.blocks:
         social.unclear(turn)
-    if greeted:
+    if greeted and not turn.first:
         first = turn.blocks[0]
         turn.blocks[0] = first.model_copy(update={"text": f"{turn.t('hello_short')} {first.text}".strip()})
 
@@ -210,6 +215,9 @@ def _chosen(turn: Turn, act: Act, open_: Pending) -> Act | None:
             holding = [row for row in open_.choices if words <= set(plain(row[1], turn.request.language).split())]
             if len(holding) == 1:
                 return from_payload(holding[0][0])
+            mistyped = [row for row in open_.choices if nearly(act.text, row[1])]
+            if len(mistyped) == 1:
+                return from_payload(mistyped[0][0])
     if act.intent == "deliver":
         return next((from_payload(payload) for payload, _ in open_.choices if payload == "method:delivery"), None)
     if act.intent == "pickup":

@@ -86,5 +86,16 @@ def same(left: str, right: str) -> bool:
     return _squeeze(left) == _squeeze(right)
 
 
+def nearly(left: str, right: str) -> bool:
+    """The same but for a letter or two ("expreso" and "Expresso"); short labels must be written right."""
+    one, other = _squeeze(left), _squeeze(right)
+    allowed = 0 if len(one) < 5 else 1 if len(one) < 8 else 2
+    if abs(len(one) - len(other)) > allowed:
+        return False
+    from rapidfuzz.distance import OSA
+
+    return OSA.distance(one, other, score_cutoff=allowed) <= allowed
+
+
 def _squeeze(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", strip_accents(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
@@ -17,10 +18,22 @@ _CATEGORIES: Mapping[str, Mapping[str, str]] = {"pt": {}, "en": en.CATEGORIES, "
 _COLORS: Mapping[str, Mapping[str, str]] = {"pt": {}, "en": en.COLORS, "es": es.COLORS}
 
 
+_PIECES = re.compile(r"(?<=[.!?…])\s+|(?<=[^\w\s.,;:!?…'\"()¡¿-])\s+(?=[¿¡A-ZÀ-ÖØ-Ý])")
+"""Between sentences; an emoji ends one as well when a capital follows."""
+_LONGEST_GREETING = 400
+
+
+def without_questions(greeting: str) -> str:
+    """ "Oi! Eu sou a Luna ✨ O que você procura?" → "Oi! Eu sou a Luna ✨": what to say before an answer."""
+    return " ".join(piece for piece in _PIECES.split(greeting) if piece and not piece.endswith("?"))
+
+
 class Voice:
     """Says things in one language as one persona; an unknown persona speaks plainly and kindly."""
 
-    def __init__(self, language: str, seller: str) -> None:
+    def __init__(self, language: str, seller: str, greeting: str = "") -> None:
+        self.greeting = " ".join(greeting.split())[:_LONGEST_GREETING]
+        """The brand's own greeting; "" when it has none."""
         self.language = language if language in _TEXTS else "pt"
         self.seller = seller
         self._texts = _TEXTS[self.language]
@@ -32,6 +45,18 @@ class Voice:
         if isinstance(text, tuple):
             text = text[turn % len(text)]
         return text.format(seller=self.seller, **values)
+
+    def introduction(self, turn: int = 0) -> str:
+        """Who speaks, before the answer to a new customer's first wish: the brand's greeting, else plain words."""
+        return without_questions(self.greeting) or self.hello(turn)
+
+    def hello(self, turn: int = 0) -> str:
+        return self.say("hello" if self.seller.strip() else "hello_short", turn)
+
+    def welcome(self, turn: int = 0) -> str:
+        """Who speaks, and an open question: the answer to a new customer's "oi"."""
+        greeting = self.greeting or self.introduction(turn)
+        return greeting if "?" in greeting else f"{greeting} {self.say('ask_need', turn)}"
 
     def dimension(self, name: str) -> str:
         """ "color" → "Cor"; a catalogue's own option ("voltage", "memoria_ram") is shown as it is named."""
@@ -59,9 +84,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 @lru_cache(maxsize=256)
-def _voice(language: str, seller: str) -> Voice:
-    return Voice(language, seller)
+def _voice(language: str, seller: str, greeting: str) -> Voice:
+    return Voice(language, seller, greeting)
 
 
 def voice(request: BrainRequest) -> Voice:
-    return _voice(request.language, request.seller[:40])
+    return _voice(request.language, request.seller[:40], request.greeting[:_LONGEST_GREETING])

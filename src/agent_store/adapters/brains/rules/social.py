@@ -7,11 +7,16 @@ from agent_store.adapters.brains.rules.memory import Pending
 from agent_store.adapters.brains.rules.turn import Failed, Turn
 from agent_store.adapters.brains.rules.understanding import Act
 from agent_store.contracts.catalog import GetProducts
+from agent_store.kernel.brain import Block
 
 
 async def greet(turn: Turn, act: Act) -> None:
+    hello = f"{turn.voice.hello(turn.memory.turns)} {turn.t('ask_need')}"
+    if turn.first:
+        hello = turn.voice.welcome(turn.memory.turns)
+        turn.first = False
     turn.choose(
-        f"{turn.t('hello')} {turn.t('ask_need')}",
+        hello,
         [("categories", turn.t("b_categories")), ("suggest", turn.t("b_suggest")), ("my_orders", turn.t("b_orders"))],
     )
 
@@ -23,6 +28,22 @@ async def help_(turn: Turn, act: Act) -> None:
     )
 
 
+def introduce(turn: Turn) -> None:
+    """A new customer hears first who it is that answers."""
+    if not turn.first or not turn.blocks:
+        return
+    turn.first = False
+    words, first = turn.voice.introduction(turn.memory.turns), turn.blocks[0]
+    if len(words) + len(first.text) < _ROOM:
+        turn.blocks[0] = first.model_copy(update={"text": f"{words}\n{first.text}".strip()})
+    else:
+        turn.blocks.insert(0, Block(kind="text", text=words))
+
+
+_ROOM = 1000
+"""Characters of a text with choices."""
+
+
 async def thanks(turn: Turn, act: Act) -> None:
     turn.say("welcome")
 
@@ -32,6 +53,7 @@ async def bye(turn: Turn, act: Act) -> None:
 
 
 async def smalltalk(turn: Turn, act: Act) -> None:
+    turn.first = False  # it says itself who speaks
     turn.say("smalltalk")
 
 
@@ -84,6 +106,7 @@ async def injection(turn: Turn, act: Act) -> None:
 
 
 async def abuse(turn: Turn, act: Act) -> None:
+    turn.first = False  # no moment to introduce oneself
     turn.memory.pending = Pending("person", yes="person")
     turn.choose(turn.t("abuse"), [("person", turn.t("b_person"))])
 

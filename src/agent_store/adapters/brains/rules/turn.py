@@ -54,6 +54,8 @@ class Turn:
         self.request = request
         self.voice = voice
         self.memory = Memory.load(request.memory)
+        self.first = not request.memory
+        """Nobody has spoken with this customer yet: who answers says who they are."""
         self.blocks: list[Block] = []
         self.understood = True
         self.escalate: str | None = None
