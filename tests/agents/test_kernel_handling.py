@@ -665,8 +665,10 @@ async def test_a_delivery_whose_mark_the_store_does_not_take_is_not_lost(error: 
 
 async def test_what_a_full_disk_kept_from_being_marked_published_is_marked_later() -> None:
     async with TestStore([]) as store:
-        runtime, faulty = await _faulty(store, Agent("kt"))
+        runtime, faulty = await _faulty(store, listener())
         await put(store, ping("a"))
+        await runtime.dispatcher.idle()
+        assert await unpublished(store) == ["store.kt.ping"]
         faulty.broken = 1
         with pytest.raises(TemporaryError, match="disk is full"):
             await runtime.steward.flush()
@@ -873,6 +875,9 @@ async def test_settling_waits_for_what_comes_while_it_waits() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
         done.append(event.id)
+
+    @agent.on(Ping)
+    async def hear(event: Ping, ctx: Context) -> None: ...
 
     async with TestStore([agent]) as store:
         await store.publish(Ping(id="unmarked yet"))

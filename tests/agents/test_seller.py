@@ -254,6 +254,26 @@ async def test_a_brain_that_insists_on_a_lie_is_replaced_by_the_rules() -> None:
         assert answer.brain == "rules"
 
 
+async def test_an_answer_that_was_sent_back_is_not_remembered() -> None:
+    brain = ScriptedBrain(
+        say("Oi!", memory={"asked": "name"}),
+        use(("catalog.search", {"text": "vestido"})).model_copy(update={"memory": {"asked": "search"}}),
+        say("Custa R$ 1,00.", memory={"asked": "lie"}),
+        say("Quer ver de perto?", memory={"asked": "look"}),
+        say("Custa R$ 1,00.", memory={"asked": "lie"}),
+        say("Custa R$ 2,00.", memory={"asked": "lie"}),
+        say("E agora?"),
+    )
+    async with seated(brain) as table:
+        for text in ("oi", "me fala do vestido", "quanto custa?", "e aí?"):
+            await table.hear(text)
+        assert [request.memory.get("asked") for request in brain.asked] == [
+            None, "name", "search", "search", "look", "look", None,
+        ]  # fmt: skip
+        assert [request.memory for request in table.rules.asked] == [{"asked": "look"}]
+        assert {request.greeting for request in brain.asked} == {"Oi! Eu sou a Luna."}
+
+
 async def test_a_lie_of_the_rules_is_replaced_by_plain_words() -> None:
     async with seated(rules=EchoRules("Tudo por R$ 1,00!")) as table:
         answer = await table.hear("quanto custa?")

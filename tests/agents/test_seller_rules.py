@@ -30,6 +30,16 @@ async def test_the_rules_sell_in_every_language_without_an_unsupported_word(lang
         assert await table.count(shop.cart_changes) == 1
 
 
+@pytest.mark.parametrize("language", SAID)
+async def test_a_new_customer_is_greeted_as_the_brand_says(language: str) -> None:
+    greeting = shop.FixedDirectory.LUNA.greeting[language]  # type: ignore[index]
+    async with seated(rules=RulesBrain()) as table:
+        answer = await table.hear(SAID[language][1], language=language)
+        assert words(answer).startswith(greeting)
+        assert any(isinstance(block, ProductsBlock) for block in answer.blocks)
+        assert greeting not in words(await table.hear(SAID[language][0], language=language))
+
+
 async def test_the_rules_take_an_order_by_taps() -> None:
     async with seated(rules=RulesBrain()) as table:
         await table.hear("quero o vestido aurora P")
@@ -37,7 +47,7 @@ async def test_the_rules_take_an_order_by_taps() -> None:
         for text, payload in (
             ("Fechar pedido", "checkout"),
             ("Receber em casa", "method:delivery"),
-            ("Maria da Silva, Rua das Flores 10, 01310-100", None),
+            ("Maria da Silva, Rua 15 de Novembro, 10, 01310-100", None),
         ):
             answer = await table.hear(text, payload=payload)
         offered = [
@@ -47,6 +57,7 @@ async def test_the_rules_take_an_order_by_taps() -> None:
             for choice in block.choices
         ]
         assert "confirm_order" in offered, answer
+        assert "Rua 15 de Novembro, 10" in words(answer)
         answer = await table.hear("Confirmar pedido", payload="confirm_order")
         assert await table.count(shop.placed) == 1
         assert "AS-AAAA2A" in words(answer)

@@ -141,6 +141,14 @@ class DyingStore:
                 die()
 
     @property
+    def heard(self) -> Callable[[Envelope], bool]:
+        return self._store.heard
+
+    @heard.setter
+    def heard(self, heard: Callable[[Envelope], bool]) -> None:
+        self._store.heard = heard
+
+    @property
     def reader(self) -> Session:
         return self._store.reader
 

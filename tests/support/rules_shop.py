@@ -503,9 +503,10 @@ class Chat:
     """One customer's conversation with a brain, turn by turn, with the checks that hold for every reply."""
 
     def __init__(
-        self, brain: Brain, shop: FakeShop, language: Language = "pt", seller: str = "Luna", *, truth_rule: bool = True
-    ) -> None:
-        self.brain, self.shop, self.seller = brain, shop, seller
+        self, brain: Brain, shop: FakeShop, language: Language = "pt", seller: str = "Luna", *, truth_rule: bool = True,
+        greeting: str = "",
+    ) -> None:  # fmt: skip
+        self.brain, self.shop, self.seller, self.greeting = brain, shop, seller, greeting
         self.language: Language = language
         self.truth_rule = truth_rule
         self.findings: list[Finding] = []
@@ -523,7 +524,7 @@ class Chat:
         steps: list[Step] = []
         for _ in range(most):
             request = BrainRequest(
-                brand="fashion", seller=self.seller, language=self.language, system="", lines=tuple(lines),
+                brand="fashion", seller=self.seller, greeting=self.greeting, language=self.language, system="", lines=tuple(lines),
                 tools=SPECS, steps=tuple(steps), memory=self.memory, now=self.now,
             )  # fmt: skip
             answer = think(self.brain, request)

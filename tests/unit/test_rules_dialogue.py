@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import string
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from agent_store.adapters.brains.rules import RulesBrain
+from agent_store.adapters.brains.rules import RulesBrain, delivery
 from agent_store.adapters.brains.rules.lexicon import INTENTS
 from agent_store.adapters.brains.rules.say import Voice
 from agent_store.adapters.brains.rules.texts import en, es, pt
+from agent_store.adapters.brains.rules.turn import Turn
 from agent_store.contracts.common import Address, Language
+from agent_store.contracts.fulfillment import QuoteDelivery
 from agent_store.contracts.orders import OrderView
 from agent_store.kernel.brain import BrainAnswer, BrainRequest, Line, Step, ToolCall, ToolResult
 from agent_store.kernel.money import Money
@@ -166,6 +170,98 @@ def test_an_address_sent_before_it_was_asked_for_is_kept() -> None:
     assert "ship:economico" in reply.payloads
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["expresso", "Expresso", "entrega", "Entrega expressa", "sim", "finalizar", "Finalizar", "quero fechar", "isso", "mais rápido",
+     "o mais barato", "confirmo", "continuar", "express", "delivery", "checkout", "yes", "envío", "sí", "em casa", "cartão"],
+)  # fmt: skip
+def test_a_word_of_the_checkout_is_no_name(text: str) -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    c.say("fechar pedido")
+    c.say("receber em casa")
+    c.say(text)
+    assert c.shop.profile.name is None
+    c.say("Maria Silva")
+    assert c.shop.profile.name == "Maria Silva"
+    reply = c.say("Avenida 9 de Julho, 100", "01310-100")
+    assert c.shop.profile.address == Address(cep="01310-100", street="Avenida 9 de Julho, 100")
+    assert reply.payloads
+
+
+@pytest.mark.parametrize(("text", "service"), [("expresso", "expresso"), ("o mais barato", "economico")])
+def test_the_service_may_be_said_while_the_name_is_asked(text: str, service: str) -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    for said in ("fechar pedido", "entrega", text):
+        c.say(said)
+    reply = c.say("Maria Silva, Avenida 9 de Julho, 100, 01310-100")
+    assert "confirm_order" in reply.payloads
+    assert "Avenida 9 de Julho, 100" in reply.text
+    c.say("sim")
+    assert ordered(c).delivery.service == service
+
+
+@pytest.mark.parametrize(
+    "name", ["Linda Souza", "Rosa Vargas", "Carla Dias", "João Barata", "Max Prata", "D'Ávila Souza", "Sol"]
+)
+def test_names_that_are_words_as_well_are_names(name: str) -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    for said in ("fechar pedido", "entrega", name):
+        c.say(said)
+    assert c.shop.profile.name == name
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        (("fechar pedido",), "Ana Souza"), (("fechar pedido",), "Ana de Souza 01310-100"), (("fechar pedido",), "meu nome é Ana Souza"),
+        (("fechar pedido", "aceita pix?"), "me chamo Ana Souza"), (("fechar pedido", "entrega", "quanto custa a camiseta?"), "me chamo Ana Souza"),
+        (("fechar pedido", "retirar na loja"), "Ana Souza"), ((), "quero fechar o pedido, meu nome é Ana Souza"),
+    ],
+)  # fmt: skip
+def test_a_name_that_was_not_asked_for_yet_is_taken(before: tuple[str, ...], text: str) -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    for said in before:
+        c.say(said)
+    reply = c.say(text)
+    assert (c.shop.profile.name or "").startswith("Ana")
+    assert "nome completo" not in reply.text
+    assert reply.payloads or "CEP" in reply.text
+
+
+def test_an_address_is_taken_at_any_time_of_the_checkout() -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    for said in ("fechar pedido", "entrega", "Ana Souza, Rua Augusta 1500, 01310-100", "o mais barato"):
+        c.say(said)
+    reply = c.say("Rua 15 de Novembro 20, 05422-000")
+    assert "Rua 15 de Novembro 20" in reply.text
+    assert "confirm_order" in reply.payloads
+    c.say("sim")
+    assert ordered(c).delivery.address == Address(cep="05422-000", street="Rua 15 de Novembro 20")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vestido longo 2",
+        "tem conjunto 2 peças?",
+        "sou alta",
+        "Loja Centro",
+        "entregam na Rua Augusta 100?",
+        "Azul Marinho",
+    ],
+)
+def test_not_everything_said_in_a_checkout_is_a_name_or_an_address(text: str) -> None:
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    c.say("fechar pedido")
+    c.say("quero ver bolsas")
+    c.say(text)
+    assert (c.shop.profile.name, c.shop.profile.address) == (None, None)
+    c = chat(shop=cart(VES_LUA_PT_M=1))
+    c.say("fechar pedido")
+    c.say(text)
+    assert c.shop.profile.name is None
+
+
 def test_the_nearest_store_needs_a_cep() -> None:
     c = chat(shop=cart(VES_LUA_PT_M=1))
     c.say("fechar pedido")
@@ -294,7 +390,7 @@ def test_a_burst_of_messages_is_one_wish() -> None:
     reply = c.say("oi", "quero um vestido", "vermelho", "até 300")
     assert [call.name for call in c.shop.calls] == ["catalog.search"]
     assert c.shop.calls[0].arguments["color"] == "vermelho"
-    assert reply.text.startswith(("Oi!", "Olá!"))
+    assert reply.text.startswith("Oi, eu sou a Luna!")
 
 
 def test_two_wishes_in_one_message_are_both_answered() -> None:
@@ -640,6 +736,65 @@ def test_a_sixth_brand_just_works() -> None:
     c = chat(seller="Nina")
     assert "Nina" in c.say("oi").text
     assert c.say("quero um vestido").cards
+
+
+# --- who speaks ------------------------------------------------------------------------------------------------------
+
+PROMPTS = Path(__file__).parents[2] / "prompts"
+GREETINGS: dict[str, dict[str, str]] = {
+    seller: yaml.safe_load((PROMPTS / brand / "greeting.yaml").read_text(encoding="utf-8"))
+    for brand, seller in (
+        ("fashion", "Luna"), ("tech", "Max"), ("home", "Sofia"), ("beauty", "Bella"), ("gaming", "Pixel"),
+    )
+} | {"Nina": {"pt": "Oi! Eu sou a Nina, da Pata Amiga 🐾", "en": "Hi! I'm Nina from Pata Amiga 🐾", "es": "¡Hola! Soy Nina, de Pata Amiga 🐾"}}  # fmt: skip
+FIRST = {"pt": ("oi", "quero um vestido"), "en": ("hello", "I want a dress"), "es": ("hola", "busco un vestido")}
+
+
+@pytest.mark.parametrize("seller", GREETINGS)
+@pytest.mark.parametrize("language", ["pt", "en", "es"])
+def test_a_new_customer_hears_first_who_it_is(language: Language, seller: str) -> None:
+    greeting = GREETINGS[seller][language]
+    hello, wish = FIRST[language]
+    for texts in ((wish,), (hello, wish), (f"{hello}, {wish}",)):
+        c = Chat(RulesBrain(), FakeShop(), language, seller, greeting=greeting)
+        reply = c.say(*texts)
+        said, found = reply.blocks[0].text.split("\n", 1)
+        assert seller in said
+        assert greeting.startswith(said)
+        assert "?" not in said
+        assert found
+        assert reply.cards
+        assert seller not in c.say(wish).text
+    c = Chat(RulesBrain(), FakeShop(), language, seller, greeting=greeting)
+    reply = c.say(hello)
+    assert reply.text.startswith(greeting)
+    assert "?" in reply.text.split("\n")[0]
+    assert greeting not in c.say(hello).text
+
+
+@pytest.mark.parametrize("language", ["pt", "en", "es"])
+def test_without_a_greeting_the_words_are_neutral(language: Language) -> None:
+    wish = FIRST[language][1]
+    reply = chat(language, "Nina").say(wish)
+    assert reply.text.startswith(Voice(language, "Nina").say("hello"))
+    assert reply.cards
+    assert chat(language, "").say(wish).text.startswith(Voice(language, "").say("hello_short"))
+    assert chat(language, "").say(FIRST[language][0]).text.startswith(Voice(language, "").say("hello_short"))
+
+
+def test_a_greeting_that_is_all_question_or_very_long_spoils_no_answer() -> None:
+    c = Chat(RulesBrain(), FakeShop(), seller="Nina", greeting="Sou a Nina, o que você procura?")
+    assert c.say("oi").text.startswith("Sou a Nina, o que você procura?")
+    c = Chat(RulesBrain(), FakeShop(), seller="Nina", greeting="Sou a Nina, o que você procura?")
+    assert c.say("quero um vestido").text.startswith(Voice("pt", "Nina").say("hello"))
+    for text in ("ajuda", "quero um vestido", "oi"):
+        c = Chat(RulesBrain(), FakeShop(), seller="Nina", greeting="Oi! " * 900)
+        assert c.say(text).text.startswith("Oi! ")
+
+
+def test_who_is_angry_or_wants_a_person_is_not_introduced_to_anybody() -> None:
+    assert "Luna" not in chat().say("seu idiota").text
+    assert chat().say("quero falar com uma pessoa").blocks == ()
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
@@ -1010,6 +1165,28 @@ def test_nothing_to_cancel_and_nothing_twice() -> None:
     c.shop.advance("delivered")
     assert "person" in c.tap(f"cancel_yes:{ordered(c).number}").payloads
     assert "Não encontrei" in c.tap("cancel_yes:AS-999999").text
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "two", "to_one", "free"),
+    [
+        ("pt", "1 dia útil,", "2 dias úteis,", "0 a 1 dia útil,", "grátis"),
+        ("en", "1 business day,", "2 business days,", "0 to 1 business day,", "free"),
+        ("es", "1 día hábil,", "2 días hábiles,", "0 a 1 día hábil,", "gratis"),
+    ],
+)
+def test_days_and_nothing_to_pay_are_said_as_people_say_it(
+    language: Language, one: str, two: str, to_one: str, free: str
+) -> None:
+    turn = Turn(
+        BrainRequest(brand="b", seller="", language=language, system="", lines=(), now=NOW), Voice(language, "")
+    )
+    (option, _) = FakeShop(cart={"VES-LUA-PT-M": 1}).fulfillment_quote(QuoteDelivery(cep="01310-100")).options
+    for low, high, said in ((1, 1, one), (2, 2, two), (0, 1, to_one)):
+        assert delivery.days(turn, option.model_copy(update={"days_min": low, "days_max": high})).startswith(said)
+    line = delivery.line(turn, option.model_copy(update={"price": Money.zero()}))
+    assert free in line
+    assert "0,00" not in line
 
 
 def test_free_delivery_is_called_free() -> None:

@@ -498,3 +498,38 @@ def test_understanding_is_the_same_every_time() -> None:
     understand.cache_clear()
     assert understand("quero um vestido vermelho", "pt") == first
     assert isinstance(first[0], Act)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "color", "size", "most"),
+    [
+        ("Hola, busco un vestido rojo hasta 300 reales", "vestido", "vermelho", None, 30000),
+        ("quiero una falda negra talla M", "saia", "preto", "M", None),
+        ("un bolso marrón por menos de 400 reales", "bolsa", "marrom", None, 40000),
+        ("un vestido, no más de 300 reales", "vestido", None, None, 30000),
+        ("sandalias doradas que no pasen de 200", "sandalia", "dourado", None, 20000),
+        ("¿tienes zapatos de tacón?", "sapato salto", None, None, None),
+        ("busco aretes plateados", "brinco", "prata", None, None),
+        ("pantalones vaqueros azules talla 42", "calca jeans", "azul", "42", None),
+        ("traje de baño verde", "maio", "verde", None, None),
+        ("crema hidratante para piel seca", "creme hidratante pele seca", None, None, None),
+        ("una blusa crema", "blusa", "creme", None, None),
+        ("busco ropa de fiesta", "roupa festa", None, None, None),
+        ("máscara de pestañas hasta 80 reales", "rimel", None, None, 8000),
+    ],
+)
+def test_a_spanish_wish_is_searched_in_the_catalogues_words(
+    text: str, words: str, color: str | None, size: str | None, most: int | None
+) -> None:
+    act = understand(text, "es")[-1]
+    assert act.intent == "search"
+    assert (act.text, act.color, act.size) == (words, color, size)
+    if most is not None:
+        assert (act.min_price, act.max_price) == (None, most)
+
+
+def test_portuguese_words_keep_their_meaning() -> None:
+    assert understand("calça larga", "pt")[0].text == "calca larga"
+    assert understand("creme hidratante", "pt")[0].color is None
+    assert understand("blusa creme", "pt")[0].color == "creme"
+    assert understand("um vestido, não mais de 300 reais", "pt")[-1].max_price == 30000

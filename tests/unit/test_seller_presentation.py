@@ -32,7 +32,9 @@ def test_markdown_becomes_what_whatsapp_shows() -> None:
     assert block == TextBlock(text="Oi\n\nO *vestido* e o *cinto*, veja: https://shop.test/x.")
 
 
-@pytest.mark.parametrize("link", ["https://shop.test/pay/a__b__c_", "https://shop.test/pay/_x__y", "http://shop.test/a?b=__c__"])
+@pytest.mark.parametrize(
+    "link", ["https://shop.test/pay/a__b__c_", "https://shop.test/pay/_x__y", "http://shop.test/a?b=__c__"]
+)
 def test_a_link_stays_as_it_is(link: str) -> None:
     text = f"**Para pagar**: {link}\n[aqui]({link})\n__veja__ {link}."
     (block,) = render(Block(kind="text", text=text)).blocks

@@ -429,7 +429,10 @@ def test_free_delivery_is_said_only_when_it_is() -> None:
     ],
 )  # fmt: skip
 def test_free_is_what_costs_nothing(language: str, text: str) -> None:
-    free, cheap = ledger((QuoteDelivery(cep="01310-100"), quote("0.00"))), ledger((QuoteDelivery(cep="01310-100"), quote("9.00")))
+    free, cheap = (
+        ledger((QuoteDelivery(cep="01310-100"), quote("0.00"))),
+        ledger((QuoteDelivery(cep="01310-100"), quote("9.00"))),
+    )
     single = ledger((QuoteDelivery(cep="01310-100", lines=(Item(sku=Sku("A"), quantity=1),)), quote("0.00")))
     at = Delivery(method="delivery", price=Money.zero(), earliest=date(2026, 1, 8), latest=date(2026, 1, 12))
     placed = ledger((GetMyOrder(), order().model_copy(update={"delivery": at})))

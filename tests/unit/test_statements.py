@@ -189,3 +189,17 @@ async def test_a_statement_that_is_not_kept_is_forgotten(cache: Cache) -> None:
         cache.get(select(t.c.id).where(t.c.id == number), None)
     gc.collect()
     assert len(cache._known) < 5
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgresql"])
+def test_insert_on_conflict_is_the_same_statement_for_both_databases(name: str) -> None:
+    """What `_unnamed` sets is all that PostgreSQL's compiler asks beyond SQLite's."""
+    dialect = postgresql.dialect() if name == "postgresql" else sqlite.dialect()
+    table = Table("thing", MetaData(), Column("id", String, primary_key=True), Column("n", Integer))
+    base = insert(table)
+    update = base.on_conflict_do_update(
+        index_elements=[table.c.id], set_={"n": table.c.n + base.excluded.n}, where=table.c.n < 5
+    )
+    text = " ".join(str(update.compile(dialect=dialect)).split())
+    assert "ON CONFLICT (id) DO UPDATE SET n = (thing.n + excluded.n) WHERE thing.n < " in text
+    assert str(base.on_conflict_do_nothing().compile(dialect=dialect)).endswith("ON CONFLICT DO NOTHING")

@@ -114,14 +114,21 @@ class Dispatcher:
 
     # --- intake ------------------------------------------------------------------------------------------------
 
-    def publish(self, events: Sequence[Envelope]) -> None:
-        """Deliver committed outbox events to every local consumer that hears them."""
+    def hears(self, event: Envelope) -> bool:
+        """Is there a local consumer for it?"""
+        return any(consumer.subscription(event) is not None for consumer in self._routes.get(event.type, ()))
+
+    def publish(self, events: Sequence[Envelope], *, fresh: bool = False) -> None:
+        """Deliver committed outbox events to every local consumer that hears them. `fresh`: they have just been
+        written, so those that nobody hears are marked already."""
         for event in events:
             targets: list[tuple[Consumer, Subscription]] = []
             for consumer in self._routes.get(event.type, ()):
                 subscription = consumer.subscription(event)
                 if subscription is not None:
                     targets.append((consumer, subscription))
+            if fresh and not targets:
+                continue
             recorded = self._publication(event, len(targets))
             for consumer, subscription in targets:
                 self.deliver(Delivery(consumer, subscription, event, recorded))

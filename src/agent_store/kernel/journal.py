@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -265,12 +265,13 @@ def envelope_of(row: Row) -> Envelope:
     )
 
 
-async def write_events(db: Session, events: Iterable[Envelope]) -> list[Envelope]:
-    """Into the outbox, as not yet published. Returns those that are new: an (source, id) that stands there stays as it is.
+async def write_events(db: Session, events: Iterable[Envelope], heard: Callable[[Envelope], bool]) -> list[Envelope]:
+    """Into the outbox; what nobody hears is published with that. Returns those that are new: an (source, id) that
+    stands there stays as it is.
 
     Raises ValueError for data that is no UTF-8 text and for a naive time.
     """
-    return [event for event in events if await db.run(INSERT_EVENT, row_of(event, published=False))]
+    return [event for event in events if await db.run(INSERT_EVENT, row_of(event, published=not heard(event)))]
 
 
 async def write_timers(db: Session, due: Sequence[tuple[Envelope, datetime]]) -> None:

@@ -50,12 +50,13 @@ class Runtime:
         self.steward = Steward(self.world, self.dispatcher, retention=retention)
         self._consumers = list(consumers)
         self._watch: asyncio.Task[None] | None = None
+        store.heard = self.dispatcher.hears
         store.on_commit(self._committed)
         self.listeners: list[Callable[[Sequence[Envelope]], None]] = []
         """Called with every committed batch of events (`events tail`, live screens)."""
 
     def _committed(self, events: Sequence[Envelope], due: Sequence[datetime]) -> None:
-        self.dispatcher.publish(events)
+        self.dispatcher.publish(events, fresh=True)
         self.steward.notice(due)
         if events:
             for listener in self.listeners:

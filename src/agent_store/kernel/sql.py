@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import TIMESTAMP, BigInteger, Dialect
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Table
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 __all__ = ["UtcTime", "insert"]
+
+
+class _Upsert(Insert):
+    """SQLite's INSERT … ON CONFLICT in a form that PostgreSQL's compiler takes as well.
+
+    Both dialects render the same clause from the same attributes but one: a constraint's name, which SQLite lacks.
+    (PostgreSQL's own construct would do for both, but its package imports every PostgreSQL driver: 40 ms a process.)
+    """
+
+    inherit_cache = True
+
+    def on_conflict_do_update(self, *args: Any, **kwargs: Any) -> Self:
+        return _unnamed(super().on_conflict_do_update(*args, **kwargs))
+
+    def on_conflict_do_nothing(self, *args: Any, **kwargs: Any) -> Self:
+        return _unnamed(super().on_conflict_do_nothing(*args, **kwargs))
+
+
+def _unnamed(statement: Any) -> Any:
+    statement._post_values_clause.constraint_target = None
+    return statement
+
+
+def insert(table: Table) -> _Upsert:
+    """INSERT with `on_conflict_do_update` and `on_conflict_do_nothing`, for SQLite and PostgreSQL alike."""
+    return _Upsert(table)
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)

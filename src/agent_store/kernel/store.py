@@ -30,6 +30,9 @@ Work = Callable[[Unit], Awaitable[R]]
 class Store(Protocol):
     """Durable state. Several works share one commit; each is atomic by itself (a savepoint)."""
 
+    heard: Callable[[Envelope], bool]
+    """Has this event a consumer? One that nobody hears is written as published. The runtime sets it; default: yes."""
+
     @property
     def reader(self) -> Session:
         """Reads committed state, each statement for itself, outside any transaction."""

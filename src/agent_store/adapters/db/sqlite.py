@@ -190,6 +190,7 @@ class SqliteStore:
         self._listeners: list[Listener] = []
         self._limit = group_limit
         self._closing = False
+        self.heard: Callable[[Envelope], bool] = _everything
         self.commits = 0
         self.works = 0
 
@@ -322,7 +323,7 @@ class SqliteStore:
         try:
             async with asyncio.timeout(job.timeout):
                 job.result = await job.work(unit)
-            job.events = await journal.write_events(session, unit.events)
+            job.events = await journal.write_events(session, unit.events, self.heard)
             await journal.write_timers(session, unit.timers)
             job.timers = unit.timers
         except asyncio.CancelledError as error:
@@ -359,6 +360,10 @@ class SqliteStore:
             self._pump.cancel()
         self._reading.close()
         self._writer.close()
+
+
+def _everything(event: Envelope) -> bool:
+    return True
 
 
 def _shutting_down() -> TemporaryError:

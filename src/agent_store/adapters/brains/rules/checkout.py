@@ -87,6 +87,7 @@ async def told(turn: Turn, text: str) -> bool:
     )
     if not found:
         return False
+    state.active = True
     await proceed(turn, found, (cart, profile))
     return True
 

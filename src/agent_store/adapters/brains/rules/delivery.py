@@ -81,7 +81,8 @@ def days(turn: Turn, option: DeliveryOption) -> str:
     if option.days_min == option.days_max:
         key = "days_one" if option.days_max == 1 else "days_same"
         return turn.t(key, days=option.days_max, date=turn.voice.date(option.latest))
-    return turn.t("days", low=option.days_min, high=option.days_max, date=turn.voice.date(option.latest))
+    key = "days_to_one" if option.days_max == 1 else "days"
+    return turn.t(key, low=option.days_min, high=option.days_max, date=turn.voice.date(option.latest))
 
 
 def line(turn: Turn, option: DeliveryOption) -> str:

@@ -23,7 +23,7 @@ _NOT_A_NAME = bag(
     "sim nao ok oi ola quero entrega retirar retirada loja casa beleza obrigado obrigada frete cep rua numero yes no hi "
     "hello delivery pickup store si hola envio retiro tienda quanto qual quando onde como porque what how when where why "
     "cuanto cual donde carrinho pedido cart order carrito pagar cancelar ajuda help ayuda desconto caro tem esqueci "
-    "depois nenhum nada errado isso esse valeu tchau bom boa por favor ja falei mandei entregar expresso expressa express "
+    "depois nenhum nada errado isso esse valeu tchau bom boa por favor ja falei mandei entregar prazer expresso expressa express "
     "expreso economico economica economic sedex pac rapido rapida normal padrao urgente continuar voltar qualquer tanto "
     "cartao nome name nombre desisto disse continue back card whatever tarjeta seguir volver cualquiera"
 )
@@ -129,10 +129,13 @@ def _is_name(part: str) -> bool:
         return False
     if any(act.intent not in _NAMELIKE or act.cue for act in understand(part)):
         return False
+    if words[-1] in _BEFORE_A_PLACE:
+        return False
     strange = [word for word in words if word in NOUNS or (word in STOP and word not in _PARTICLES) or word in COLORS]
     return len(words[0]) > 1 and len(strange) * 2 < len(words) + (1 if len(words) > 1 else 0)
 
 
+_BEFORE_A_PLACE = bag("na no em at on in en a o para to for de da do del")
 _PARTICLES = bag("de da do das dos e del la los y i")
 
 

@@ -45,10 +45,8 @@ async def _answer(turn: Turn) -> None:
     open_ = turn.memory.pending
     turn.memory.pending = None
     acts, words = _acts(turn)
-    if open_ is not None and words and _tells_details(open_, acts, words):
-        turn.memory.pending = None
-        if await checkout.told(turn, words):
-            return
+    if words and _tells_details(turn, open_, acts, words) and await checkout.told(turn, words):
+        return
     if not acts:
         if any(line.payload for line in turn.request.lines):
             await social.greet(turn, Act("greet"))
@@ -72,16 +70,31 @@ async def _answer(turn: Turn) -> None:
         turn.blocks[0] = first.model_copy(update={"text": f"{turn.t('hello_short')} {first.text}".strip()})
 
 
-def _tells_details(open_: Pending, acts: list[Act], words: str) -> bool:
-    """Is this the answer to "your name and address"? Some send it before they are asked."""
+def _tells_details(turn: Turn, open_: Pending | None, acts: list[Act], words: str) -> bool:
+    """Is this the answer to "your name and address"? Some send it before they are asked, once they want to order."""
     if any(act.intent in _STRONG for act in acts):
         return False
-    if open_.kind == "details":
+    if open_ is not None and open_.kind == "details":
         return True
-    if open_.kind not in ("method", "service", "location"):
+    if open_ is not None and open_.kind in ("method", "service", "location"):
+        found = details.read(words, want_name=False, want_street=False)
+        if found.name or (found.street and details.has_number(found.street) and ("?" not in words or found.cep)):
+            return True
+        return _is_a_name(turn, open_, acts, words)
+    ordering = turn.memory.checkout.active or any(act.intent == "checkout" for act in acts)
+    return ordering and details.volunteered(words)
+
+
+def _is_a_name(turn: Turn, open_: Pending, acts: list[Act], words: str) -> bool:
+    """ "Ana Souza" instead of a choice: no words of a choice, and nothing that the rules take for a wish."""
+    name = details.full_name(words)
+    if name is None or any(_chosen(turn, act, open_) for act in acts):
         return False
-    found = details.read(words, want_name=False, want_street=False)
-    return bool(found.name or (found.street and details.has_number(found.street)))
+    if any(act.intent not in ("search", "unclear", "quote") or act.cue or act.known or act.bounded for act in acts):
+        return False
+    language = turn.request.language
+    offered = {word for _, title in open_.choices for word in plain(title, language).split()}
+    return not offered & set(plain(name, language).split())
 
 
 def _noise(act: Act) -> bool:
@@ -148,7 +161,12 @@ def _in_context(turn: Turn, act: Act, open_: Pending | None) -> Act:
         if open_.kind == "offer" and open_.yes and _how_many(act):
             open_.quantity = min(act.quantity or 1, basket.MOST)
             return from_payload(open_.yes) or act
-        if open_.kind == "method" and act.intent == "quote" and not act.cep and not _HOW_MUCH.search(act.raw):
+        if (
+            open_.kind in ("method", "details")
+            and act.intent == "quote"
+            and not act.cep
+            and not _HOW_MUCH.search(act.raw)
+        ):
             return Act("tap_method", key="delivery")
         superlative = _superlative(act, open_)
         if superlative is not None:
@@ -237,6 +255,8 @@ def _superlative(act: Act, open_: Pending) -> Act | None:
             return Act("tap_ship", key=checkout.CHEAPEST)
         if _FAST.search(act.raw):
             return Act("tap_ship", key=checkout.FASTEST)
+    if open_.kind in ("method", "details") and (way := _BY_THE_WAY.match(act.raw)):
+        return Act("tap_ship", key=checkout.FASTEST if way["fast"] else checkout.CHEAPEST)
     if open_.kind == "location" and (_NEAR.search(act.raw) or (act.cep and act.intent == "quote")):
         return Act("near", cep=act.cep)
     return None
@@ -264,6 +284,11 @@ _RESERVED = re.compile(r"\b(?:nao|no|not|dont|nunca|mas|but|pero|espera|wait|cal
 _STARTS_NO = re.compile(r"^\W*(?:nao|no|nope|nem)\b")
 _HOW_MUCH = re.compile(r"\b(?:quanto|quantos|cuanto|how|qual|prazo|custa|cost|cuesta|demora)\b")
 _FAST = re.compile(r"\b(?:rapid\w*|urgente|quick\w*|fast\w*|antes|primeiro chega|asap)\b")
+_BY_THE_WAY = re.compile(
+    r"\W*(?:(?:[ao]|el|la|the|por|com|con|quero|prefiro|pode|ser|entrega|envio|frete|delivery|shipping|mais|mas|most|service) )*"
+    r"(?:(?P<fast>expres\w*|rapid[ao]\w*|fast\w*|quick\w*|urgente)|economic[ao]\w*|economy|barat\w*|cheap\w*)(?: (?:delivery|shipping))?\W*$"
+)
+"""How it shall be sent, said while something else is asked."""
 _NEAR = re.compile(r"\b(?:perto|proxim[ao]|near\w*|closest|cerca\w*|qualquer)\b")
 
 

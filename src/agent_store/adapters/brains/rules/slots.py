@@ -57,7 +57,7 @@ _DASHED = re.compile(rf"(?:\b|(?=r\$)){_NUMBER} ?- ?{_NUMBER}{_MONEY}")
 _UPPER = re.compile(
     r"\b(?:ate(?: uns| no maximo)?|menos (?:de|que|do que)|abaixo (?:de|dos?)|no maximo(?: de)?|maximo(?: de)?|max(?:\.|imum)?(?: of)?"
     r"|teto de|(?:nao|sem) (?:passe|passar|ultrapasse|ultrapassar|passando)(?: de| dos)?|dentro de|under|below|less than|up to"
-    r"|at most|no more than|cheaper than|hasta(?: unos)?|por menos de|menor (?:que|a)|debajo de|mais barato que"
+    r"|at most|no more than|no mas (?:de|que)|nao mais (?:de|que|do que)|que no (?:pasen?|superen?)(?: de| los)?|cheaper than|hasta(?: unos)?|por menos de|menor (?:que|a)|debajo de|mais barato que"
     rf"|orcamento (?:e )?(?:de|ate)|budget (?:is |of )?|presupuesto (?:es )?(?:de )?|tenho|so tenho|i have|tengo) ?{_AMOUNT}(?![\w/])"
 )
 _LOWER = re.compile(
@@ -255,7 +255,9 @@ def _colors(slots: Slots) -> None:
         cue = before in _COLOR_CUES
         if clean in AMBIGUOUS_COLORS and not cue and len(words) > 1:
             after = words[index + 1].strip(".,;:!?") if index + 1 < len(words) else ""
-            beside = (before in NOUNS and before not in AMBIGUOUS_COLORS) or (after in NOUNS and after not in COLORS)
+            beside = (before in NOUNS and before not in AMBIGUOUS_COLORS) or (
+                clean not in _COLORS_BEHIND and after in NOUNS and after not in COLORS
+            )
             if not beside:
                 continue
         if (
@@ -281,6 +283,8 @@ def _colors(slots: Slots) -> None:
 
 _SHADES = bag("claro clara escuro escura light dark oscuro oscura royal bebe forte neon pastel")
 """A shade of a colour: the filter goes by the colour itself."""
+_COLORS_BEHIND = bag("creme crema")
+"""Portuguese and Spanish put a colour behind its noun: "blusa creme", but "creme hidratante" is a thing."""
 _COLOR_CUES = bag("cor em na color colour in en")
 
 

@@ -24,6 +24,8 @@ _WITH_TEXT = frozenset(
      "pickup", "suits_me"}
 )  # fmt: skip
 _SOCIAL = (("greet", lexicon.GREET), ("wellbeing", lexicon.WELLBEING), ("thanks", lexicon.THANKS), ("bye", lexicon.BYE))
+_OTHERWISE_IN_PORTUGUESE = bag("largo largos larga largas medias corta cortas mando cara pelo mama papa")
+"""Spanish words that are Portuguese ones of another meaning."""
 _TRANSLATE = {
     "pt": {word: meant for word, meant in ENGLISH.items() if word not in PORTUGUESE},
     "en": dict(ENGLISH),
@@ -32,7 +34,7 @@ _TRANSLATE = {
 _TRANSLATE["pt"] |= {
     word: meant
     for word, meant in SPANISH.items()
-    if word not in PORTUGUESE and word not in ENGLISH and word not in ("largo", "mando", "cara", "pelo", "mama", "papa")
+    if word not in PORTUGUESE and word not in ENGLISH and word not in _OTHERWISE_IN_PORTUGUESE
 }
 _SIMPLE_PAYLOADS = frozenset(
     {"confirm_order", "change_order", "change_address", "change_method", "change_items", "checkout", "view_cart", "more",

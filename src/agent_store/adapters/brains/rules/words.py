@@ -69,8 +69,8 @@ for _pt, _words in {
     "cinza": "cinza cinzas cinzento cinzenta gray grey gris grises grafite graphite",
     "marrom": "marrom marrons brown marron cafe",
     "bege": "bege beges beige nude caramelo camel",
-    "dourado": "dourado dourada dourados douradas gold golden dorado dorada",
-    "prata": "prateado prateada prata silver plateado plateada",
+    "dourado": "dourado dourada dourados douradas gold golden dorado dorada dorados doradas",
+    "prata": "prateado prateada prata silver plateado plateada plateados plateadas",
     "vinho": "vinho bordo burgundy bordeaux borgonha",
     "turquesa": "turquesa turquoise",
     "coral": "coral", "creme": "creme cream crema", "terracota": "terracota terracotta",
@@ -180,7 +180,9 @@ tarjeta=placa grafica=video silla=cadeira juguete=brinquedo juguetes=brinquedo l
 regalos=presente mama=mae madre=mae papa=pai padre=pai novia=namorada novio=namorado esposa=esposa esposo=marido
 fiesta=festa boda=casamento trabajo=trabalho playa=praia verano=verao invierno=inverno ninos=infantil nino=infantil
 mujer=feminino hombre=masculino inalambrico=sem inalambricos=sem largo=longo corto=curto correr=corrida
-deporte=esporte mecanico=mecanico seca=seca grasa=oleosa auris=fone zapas=tenis compu=computador
+deporte=esporte mecanico=mecanico seca=seca grasa=oleosa graso=oleoso medias=meia vaqueros=jeans vaquero=jeans vaquera=jeans
+chaquetas=jaqueta abrigos=casaco sueteres=sueter blusas=blusa camisetas=camiseta cortos=curto cortas=curto corta=curto
+largos=longo larga=longo largas=longo tacon=salto ropa=roupa presion=pressao pestanas=cilios auris=fone zapas=tenis compu=computador
 """
 
 
@@ -201,6 +203,8 @@ PHRASES = {
     "smart watch": "smartwatch", "sun glasses": "oculos", "gaming chair": "cadeira gamer",
     "silla gamer": "cadeira gamer", "tarjeta grafica": "placa video", "secador de pelo": "secador cabelo",
     "vacuum cleaner": "aspirador", "coffee maker": "cafeteira", "cell phone": "celular", "bed sheet": "lencol",
+    "traje de bano": "maio", "trajes de bano": "maio", "camara web": "webcam", "consola portatil": "console portatil",
+    "toalla de bano": "toalha banho", "toallas de bano": "toalha banho", "mascara de pestanas": "rimel",
     "nail polish": "esmalte", "high heels": "salto", "sem fios": "sem fio", "sem fio": "sem fio",
 }  # fmt: skip
 """Two and three words that mean one thing; tried before single words."""
@@ -242,7 +246,7 @@ STOP = bag(
 a o as os um uma uns umas de do da dos das em no na nos nas por pelo pela para com sem_ que qual quais e ou mas se eu
 me mim voce voces te lhe meu minha meus minhas seu sua seus suas ele ela eles elas isso isto aquilo esse essa esses
 essas este esta estes estas aquele aquela aqueles aquelas la aqui ai ali ja so tambem muito muita bem mais menos
-tem temos ter teria tinha ha haver quero queria gostaria gostava preciso precisava procuro procurando procurar busco
+tem temos ter teria tinha ha haver quero queria gostaria gostava preciso precisava procuro procurando procurar busco tienes
 buscando buscar vou ver vendo olhar olhando mostra mostrar mostre mostrem mande manda mandar envia enviar me_ achar acha
 encontrar comprar compro levar pegar querer algum alguma alguns algumas coisa coisas algo opcao opcoes produto produtos
 item itens favor ola oi opa e_ estou esta estao to ta sou era ser sendo fazer faz pode poder podem consegue conseguem

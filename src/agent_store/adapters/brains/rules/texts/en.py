@@ -116,6 +116,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "options_for": "🚚 Delivery to {cep}:",
     "or_pickup": "🏬 Or pick it up at {store} ({ready}).",
     "days": "{low} to {high} business days, by {date}",
+    "days_to_one": "{low} to {high} business day, by {date}",
     "days_same": "{days} business days, by {date}",
     "free_delivery": "free delivery",
     "days_one": "{days} business day, by {date}",

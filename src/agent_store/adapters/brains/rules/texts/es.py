@@ -116,6 +116,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "options_for": "🚚 Envío a {cep}:",
     "or_pickup": "🏬 O retíralo en {store} ({ready}).",
     "days": "{low} a {high} días hábiles, hasta el {date}",
+    "days_to_one": "{low} a {high} día hábil, hasta el {date}",
     "days_same": "{days} días hábiles, hasta el {date}",
     "free_delivery": "envío gratis",
     "days_one": "{days} día hábil, hasta el {date}",

@@ -124,6 +124,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "options_for": "🚚 Entrega para {cep}:",
     "or_pickup": "🏬 Ou retire em {store} ({ready}).",
     "days": "{low} a {high} dias úteis, até {date}",
+    "days_to_one": "{low} a {high} dia útil, até {date}",
     "days_same": "{days} dias úteis, até {date}",
     "free_delivery": "frete grátis",
     "days_one": "{days} dia útil, até {date}",
