@@ -261,7 +261,7 @@ def _child(order: dict[str, Any]) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(0)
-        logs.configure("debug", "json")
+        logs.configure("info", "json")
         uvloop.run(run(order))
         code = 0
     finally:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     tuple_,
     update,
 )
@@ -88,7 +89,8 @@ OPEN_INBOX = (
 )
 PENDING_EVENTS = (
     select(outbox.c.seq, *_COLUMNS)
-    .where(outbox.c.published.is_(False), outbox.c.seq > bindparam("after"))
+    # Written as its partial index is, or SQLite would not use it.
+    .where(text("NOT kernel_outbox.published"), outbox.c.seq > bindparam("after"))
     .order_by(outbox.c.seq)
     .limit(bindparam("most"))
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Table
+from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Index, Table, text
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["UtcTime", "insert"]
+__all__ = ["UtcTime", "insert", "partial_index"]
 
 
 class _Upsert(Insert):
@@ -36,6 +36,14 @@ def _unnamed(statement: Any) -> Any:
 def insert(table: Table) -> _Upsert:
     """INSERT with `on_conflict_do_update` and `on_conflict_do_nothing`, for SQLite and PostgreSQL alike."""
     return _Upsert(table)
+
+
+def partial_index(name: str, *columns: str, where: str, table: Table | None = None, unique: bool = False) -> Index:
+    """An index over the rows where an SQL condition holds, which both databases must understand.
+
+    PostgreSQL finds the condition in `info["where"]`: naming it `postgresql_where` here would import all its drivers.
+    """
+    return Index(name, *columns, sqlite_where=text(where), info={"where": where}, unique=unique, _table=table)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,10 +16,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
-from agent_store.kernel.sql import UtcTime
+from agent_store.kernel.sql import UtcTime, partial_index
 
 metadata = MetaData()
 
@@ -46,7 +45,7 @@ outbox = Table(
     Column("data", Text, nullable=False),
     Column("published", Boolean, nullable=False),
     UniqueConstraint("source", "id"),
-    Index("kernel_outbox_pending", "seq", sqlite_where=text("published = 0"), postgresql_where=text("NOT published")),
+    partial_index("kernel_outbox_pending", "seq", where="NOT published"),
     Index("kernel_outbox_correlation", "correlationid"),
     Index("kernel_outbox_subject", "subject"),
 )
@@ -67,13 +66,7 @@ inbox = Table(
     Column("done_at", UtcTime),
     Column("error", Text),
     Column("body", Text, comment="structured CloudEvent, when it came from a network and is not finished"),
-    Index(
-        "kernel_inbox_open",
-        "consumer",
-        "state",
-        sqlite_where=text("state <> 'done'"),
-        postgresql_where=text("state <> 'done'"),
-    ),
+    partial_index("kernel_inbox_open", "consumer", "state", where="state <> 'done'"),
     Index("kernel_inbox_event", "source", "id"),
     Index("kernel_inbox_age", "received_at"),
     sqlite_with_rowid=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, MetaData, String, Table, Text
 
-from agent_store.kernel.sql import UtcTime
+from agent_store.kernel.sql import UtcTime, partial_index
 
 metadata = MetaData()
 
@@ -37,10 +37,6 @@ escalations = Table(
 )
 """`urgency`: 1 is the contract's priority "high". `lease_token`: the person's, once conversations has granted it."""
 
-Index(
-    "assistant_one_open_a_conversation",
-    escalations.c.conversation_id,
-    unique=True,
-    sqlite_where=escalations.c.state != "resolved",
-    postgresql_where=escalations.c.state != "resolved",
+partial_index(
+    "assistant_one_open_a_conversation", "conversation_id", where="state <> 'resolved'", table=escalations, unique=True
 )

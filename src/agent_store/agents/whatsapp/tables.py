@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, MetaData, String, Table, Text
 
-from agent_store.kernel.sql import UtcTime
+from agent_store.kernel.sql import UtcTime, partial_index
 
 metadata = MetaData()
 
@@ -47,12 +47,7 @@ sends = Table(
     Index("whatsapp_sends_by_wamid", "wamid"),
     Index("whatsapp_sends_by_customer", "customer_id"),
 )
-Index(
-    "whatsapp_sends_uncertain",
-    sends.c.updated_at,
-    sqlite_where=sends.c.state == "uncertain",
-    postgresql_where=sends.c.state == "uncertain",
-)
+partial_index("whatsapp_sends_uncertain", "updated_at", where="state = 'uncertain'", table=sends)
 
 strays = Table(
     "whatsapp_strays",
