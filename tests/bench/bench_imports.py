@@ -20,6 +20,7 @@ PROCESSES = {
 }
 _PROBE = """
 import json, sys, time
+sys.modules["rich"] = None  # of the development group: structlog would load it to draw tracebacks
 before = time.process_time()
 {imports}
 used = time.process_time() - before

@@ -9,6 +9,7 @@ ports, its database connection and its commit listeners from here.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -234,6 +235,8 @@ def zygote() -> None:
     """Orders are JSON lines: {"do": "start", …} is answered with {"pid"}, {"do": "wait", "pid"} with {"status"} at its end.
     When the input ends, so do all children."""
     children: set[int] = set()
+    gc.collect()
+    gc.freeze()  # so that a child's collector does not copy the pages that it shares
     sys.stdout.write("{}\n")
     sys.stdout.flush()
     for line in sys.stdin:
