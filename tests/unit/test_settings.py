@@ -1,0 +1,84 @@
+"""Settings: what the environment may say, and what it hears when it is wrong."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent_store.entrypoints import settings
+from agent_store.entrypoints.settings import load
+from agent_store.kernel.errors import InvalidInput
+
+
+def test_defaults_need_nothing() -> None:
+    found = load({})
+    assert (found.host, found.port, found.data, found.brain, found.sample_data) == (
+        "127.0.0.1", 8080, Path("var"), "rules", True,
+    )  # fmt: skip
+
+
+def test_variables_are_read_and_options_win_over_them() -> None:
+    environment = {
+        "AGENT_STORE_PORT": "9000",
+        "AGENT_STORE_BRAIN": "ollama",
+        "AGENT_STORE_BURST_WINDOW": "0.25",
+        "HOME": "x",
+    }
+    found = load(environment, port=9001, host=None)
+    assert (found.port, found.brain, found.burst_window) == (9001, "ollama", timedelta(seconds=0.25))
+
+
+@pytest.mark.parametrize("name", ["AGENT_STORE_NO_SAMPLE_DATA", "AGENT_STORE_SAMPLE_DATA"])
+def test_the_sample_data_can_be_left_out_by_either_name(name: str) -> None:
+    value = "1" if "NO_" in name else "no"
+    assert load({name: value}).sample_data is False
+    assert load({name: ""}).sample_data is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "eighty", "invalid literal"),
+        ("PORT", "70000", "between 0 and 65535"),
+        ("BRAIN", "gpt", "one of rules, ollama, openai"),
+        ("SAMPLE_DATA", "perhaps", "yes or no"),
+        ("NO_SAMPLE_DATA", "perhaps", "yes or no"),
+        ("PUBLIC_URL", "shop.example", "begins with http"),
+        ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+        ("TURN_LIMIT", "-1", "number of seconds"),
+        ("RETENTION", "0", "days from 1"),
+        ("TURN_STEPS", "-2", "not be negative"),
+        ("MODEL_TEMPERATURE", "9", "between 0 and 2"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_a_sentence_that_names_the_variable(
+    name: str, value: str, says: str
+) -> None:
+    with pytest.raises(InvalidInput, match=f"AGENT_STORE_{name}=.*{says}"):
+        load({f"AGENT_STORE_{name}": value})
+
+
+def test_an_unknown_variable_is_warned_of_and_those_of_the_tests_are_not() -> None:
+    with pytest.warns(UserWarning, match="AGENT_STORE_PROT: there is no such setting"):
+        load({"AGENT_STORE_PROT": "8081", "AGENT_STORE_TEST_REQUIRE": "all"})
+
+
+def test_openai_itself_needs_a_key_and_another_server_does_not() -> None:
+    with pytest.raises(InvalidInput, match="AGENT_STORE_OPENAI_API_KEY"):
+        load({"AGENT_STORE_BRAIN": "openai"})
+    assert load(
+        {"AGENT_STORE_BRAIN": "openai", "AGENT_STORE_OPENAI_URL": "http://127.0.0.1:1234/v1/"}
+    ).openai_url.endswith("/v1")
+
+
+def test_secrets_do_not_show_when_settings_are_printed() -> None:
+    assert "hush" not in repr(load({"AGENT_STORE_STAFF_TOKEN": "hush", "AGENT_STORE_WHATSAPP_APP_SECRET": "hush"}))
+
+
+def test_the_settings_page_of_the_docs_is_fresh() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text("utf-8") == settings.page(), (
+        "docs/settings.md is stale: write entrypoints.settings.page() there"
+    )
