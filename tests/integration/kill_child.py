@@ -140,13 +140,8 @@ class DyingStore:
             if self._left == 0:
                 die()
 
-    @property
-    def heard(self) -> Callable[[Envelope], bool]:
-        return self._store.heard
-
-    @heard.setter
-    def heard(self, heard: Callable[[Envelope], bool]) -> None:
-        self._store.heard = heard
+    def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
+        self._store.ask_heard(heard)
 
     @property
     def reader(self) -> Session:

@@ -107,13 +107,8 @@ class FaultyStore:
             raise TemporaryError("the disk is full", code="database")
         return await self._store.run(work, timeout=timeout)
 
-    @property
-    def heard(self) -> Callable[[Envelope], bool]:
-        return self._store.heard
-
-    @heard.setter
-    def heard(self, heard: Callable[[Envelope], bool]) -> None:
-        self._store.heard = heard
+    def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
+        self._store.ask_heard(heard)
 
     def on_commit(self, listener: Callable[[Sequence[Envelope], Sequence[datetime]], None]) -> None:
         self._store.on_commit(listener)

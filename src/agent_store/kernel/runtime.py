@@ -50,7 +50,7 @@ class Runtime:
         self.steward = Steward(self.world, self.dispatcher, retention=retention)
         self._consumers = list(consumers)
         self._watch: asyncio.Task[None] | None = None
-        store.heard = self.dispatcher.hears
+        store.ask_heard(self.dispatcher.hears)
         store.on_commit(self._committed)
         self.listeners: list[Callable[[Sequence[Envelope]], None]] = []
         """Called with every committed batch of events (`events tail`, live screens)."""

@@ -30,9 +30,6 @@ Work = Callable[[Unit], Awaitable[R]]
 class Store(Protocol):
     """Durable state. Several works share one commit; each is atomic by itself (a savepoint)."""
 
-    heard: Callable[[Envelope], bool]
-    """Has this event a consumer? One that nobody hears is written as published. The runtime sets it; default: yes."""
-
     @property
     def reader(self) -> Session:
         """Reads committed state, each statement for itself, outside any transaction."""
@@ -44,6 +41,11 @@ class Store(Protocol):
         What `work` raises is raised here, with its savepoint rolled back and its neighbours unharmed. Raises
         TimeoutError when `work` takes over `timeout` seconds, TemporaryError when the commit fails.
         """
+        ...
+
+    def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
+        """`heard(event)` says whether an event has a consumer: one that nobody hears is written as published at once.
+        Until it is set, every event counts as heard."""
         ...
 
     def on_commit(self, listener: Callable[[Sequence[Envelope], Sequence[datetime]], None]) -> None:

@@ -190,7 +190,7 @@ class SqliteStore:
         self._listeners: list[Listener] = []
         self._limit = group_limit
         self._closing = False
-        self.heard: Callable[[Envelope], bool] = _everything
+        self._heard: Callable[[Envelope], bool] = _everything
         self.commits = 0
         self.works = 0
 
@@ -207,6 +207,9 @@ class SqliteStore:
     @property
     def reader(self) -> Session:
         return self._reader
+
+    def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
+        self._heard = heard
 
     def on_commit(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -323,7 +326,7 @@ class SqliteStore:
         try:
             async with asyncio.timeout(job.timeout):
                 job.result = await job.work(unit)
-            job.events = await journal.write_events(session, unit.events, self.heard)
+            job.events = await journal.write_events(session, unit.events, self._heard)
             await journal.write_timers(session, unit.timers)
             job.timers = unit.timers
         except asyncio.CancelledError as error:

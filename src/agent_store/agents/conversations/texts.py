@@ -119,7 +119,7 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
     },
     "way_try_other_card": {"pt": "Tentar outro cartão", "en": "Try another card", "es": "Usar otra tarjeta"},
     "way_try_again": {"pt": "Tentar de novo", "en": "Try again", "es": "Probar otra vez"},
-    "way_reserve_in_store": {"pt": "Reservar na loja", "en": "Reserve in store", "es": "Reservar en tienda"},
+    "way_reserve_in_store": {"pt": "Ver lojas", "en": "See stores", "es": "Ver tiendas"},
     "way_talk_to_person": {"pt": "Falar com pessoa", "en": "Talk to a person", "es": "Hablar con persona"},
     "hint_try_other_card": {
         "pt": "Você pode usar outro cartão.",
@@ -152,9 +152,9 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "es": "Si prefieres, paga en la página que te envié.",
     },
     "hint_reserve_in_store": {
-        "pt": "Também dá para reservar e pagar na loja.",
-        "en": "You can also reserve it and pay in store.",
-        "es": "También puedes reservar y pagar en la tienda.",
+        "pt": "Também dá para retirar numa loja: posso mostrar quais.",
+        "en": "You can also pick it up in a store: I can show you which.",
+        "es": "También puedes retirarlo en una tienda: te muestro cuáles.",
     },
     "hint_talk_to_person": {
         "pt": "Ou chamo uma pessoa da equipe para ajudar.",
