@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import statistics
 import subprocess
@@ -86,6 +87,8 @@ async def measure(folder: Path) -> dict[str, Any]:
             await store.runtime.settle()
 
     await dialogue(1, len(TEXTS))
+    gc.collect()
+    gc.freeze()  # as `agent-store up` does
     started.clear()
     ended.clear()
     steps.clear()
