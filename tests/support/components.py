@@ -10,11 +10,8 @@ import shutil
 
 import pytest
 
-_HOW = {
-    "chromium": ("chromium", "chromium-browser", "google-chrome"),
-    "rabbitmq": ("rabbitmq-server", "/usr/sbin/rabbitmq-server"),
-}
-_PACKAGE = {"chromium": "chromium", "rabbitmq": "rabbitmq-server"}
+_HOW = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+_PACKAGE = {"chromium": "chromium"}
 
 
 def need(name: str) -> str:
