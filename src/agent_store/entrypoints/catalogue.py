@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import yaml
 
-from agent_store.contracts.catalog import ImportCatalog, ImportProduct, ImportReport
-from agent_store.contracts.inventory import ImportLocations
+from agent_store.contracts.catalog import ImportCatalog, ImportProduct, ImportReport, ListCategories
+from agent_store.contracts.inventory import ImportLocations, ListLocations
 from agent_store.kernel.runtime import Runtime
 from agent_store.kernel.tool import Principal
 
@@ -27,14 +27,25 @@ async def import_products(runtime: Runtime, products: tuple[ImportProduct, ...])
     return await runtime.call(ImportCatalog(products=products), IMPORTER)
 
 
+async def import_locations(runtime: Runtime, data: Path) -> None:
+    """Warehouses and stores, where there are none yet: a catalogue file's stock names them."""
+    if await runtime.call(ListLocations()):
+        return
+    listed: dict[str, Any] = yaml.safe_load((data / "locations.yaml").read_text("utf-8"))
+    await runtime.call(ImportLocations.model_validate({"locations": listed["locations"]}), IMPORTER)
+
+
 async def import_samples(runtime: Runtime, data: Path, brands: list[str]) -> int:
-    """The sample catalogues of this checkout; returns how many products. Waits until prices and stock are in."""
-    locations: dict[str, Any] = yaml.safe_load((data / "locations.yaml").read_text("utf-8"))
-    await runtime.call(ImportLocations.model_validate({"locations": locations["locations"]}), IMPORTER)
+    """The sample catalogues of those brands that have no products; returns how many products that were.
+
+    Brand by brand, so that a start that was killed in the middle is made good by the next one. Waits until prices and
+    stock are in.
+    """
     count = 0
     for brand in brands:
         path = data / f"{brand}.yaml"
-        if path.is_file():
+        if path.is_file() and not await runtime.call(ListCategories(brand=brand)):
             count += (await import_text(runtime, path.read_text("utf-8"), "yaml")).products
-    await runtime.settle()
+    if count:
+        await runtime.settle()
     return count

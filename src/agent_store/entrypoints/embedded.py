@@ -57,7 +57,7 @@ from agent_store.agents.whatsapp.api import webhook
 from agent_store.agents.whatsapp.model import Delivery
 from agent_store.agents.whatsapp.ports import WhatsAppApi, WhatsAppSettings
 from agent_store.contracts.brands import Brand, Directory
-from agent_store.contracts.catalog import ImportReport, ListCategories, ProductView
+from agent_store.contracts.catalog import ImportReport, ProductView
 from agent_store.entrypoints import assets, catalogue
 from agent_store.entrypoints.brains import make_brain
 from agent_store.entrypoints.settings import Settings
@@ -127,7 +127,6 @@ class EmbeddedStore:
         self.public_url = settings.public_url or self.url
         self.metrics = PrometheusMetrics()
         self.ready = False
-        self._stopping = False
         self.whatsapp_settings = WhatsAppSettings(
             app_secret=settings.whatsapp_app_secret or self.secrets.app_secret,
             verify_token=settings.whatsapp_verify_token or self.secrets.verify_token,
@@ -212,24 +211,22 @@ class EmbeddedStore:
     # --- life --------------------------------------------------------------------------------------------------
 
     async def start(self) -> int:
-        """Recover, put in the sample data at the very first start; ready afterwards. Returns what was taken up."""
+        """Recover, put in what a first start needs; ready afterwards. Returns what was taken up."""
         taken = await self.runtime.start()
-        if self.settings.sample_data and not await self._has_products():
-            count = await catalogue.import_samples(self.runtime, self.data, [b.id for b in self.directory.brands()])
-            _log.info("sample_data.imported", products=count)
+        await catalogue.import_locations(self.runtime, self.data)
+        if self.settings.sample_data:
+            brands = [brand.id for brand in self.directory.brands()]
+            if count := await catalogue.import_samples(self.runtime, self.data, brands):
+                _log.info("sample_data.imported", products=count)
         if self.simulator is not None:
             await self.simulator.start()
         self.metrics.gauge("deliveries_active", "Deliveries being handled", lambda: self.runtime.dispatcher.active)
         self.ready = True
         return taken
 
-    async def _has_products(self) -> bool:
-        return bool(await self.runtime.call(ListCategories(brand="*")))
-
     async def stop(self) -> None:
         """Take nothing new, let what runs finish, close the files."""
         self.ready = False
-        self._stopping = True
         if self.simulator is not None:
             await self.simulator.stop()
         await self.runtime.stop()
@@ -286,7 +283,8 @@ class EmbeddedStore:
 
         @app.get("/readyz", include_in_schema=False)
         async def readyz() -> Response:
-            return JSONResponse({"status": "ready" if self.ready else "starting"}, 200 if self.ready else 503)
+            fit = self.ready and self.runtime.healthy
+            return JSONResponse({"status": "ready" if fit else "not ready"}, 200 if fit else 503)
 
         @app.get("/metrics", include_in_schema=False)
         async def metrics() -> Response:
