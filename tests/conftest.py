@@ -1,10 +1,24 @@
-"""For all tests: plain, quiet logs. (structlog's default draws tracebacks with all locals, seconds a failure.)"""
+"""For all tests: plain, quiet logs, and Hypothesis without a clock.
+
+structlog's default draws tracebacks with all locals, seconds a failure. Hypothesis's deadline judges the machine, not the
+code; in CI its examples are the same in every run, elsewhere it explores.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 
+import hypothesis
 import structlog
+
+hypothesis.settings.register_profile(
+    "store",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("store")
 
 structlog.configure(
     processors=[

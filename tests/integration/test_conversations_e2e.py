@@ -495,7 +495,7 @@ async def test_an_order_can_be_made_on_the_shared_number(store: RunningStore) ->
 async def test_a_brand_is_added_while_the_store_runs_and_sells() -> None:
     text = (ROOT / "examples/brands/pets.yaml").read_text("utf-8")
     async with RunningStore(log_level="warning") as store:
-        assert "pets" not in {brand["id"] for brand in await store.api("GET", "/api/brands")}
+        assert "pets" not in {brand["name"] for brand in await store.api("GET", "/api/brands")}
         added = await store.http.post("/api/brands", content=text.encode(), headers=store.staff)
         assert added.status_code == 201, added.text
         shopper = Shopper(store, "5511988880000", "100000000000006", "Bia")
@@ -616,3 +616,11 @@ async def test_a_burst_is_one_turn(tmp_path: Path) -> None:
             ["oi", "quero um vestido", "vermelho", "até 300 reais"]
         ]
         assert len(await store.events(ChatResponse)) == 1
+
+
+async def test_the_brands_and_their_numbers_are_public(store: RunningStore) -> None:
+    listed = {entry["name"]: entry for entry in (await store.http.get("/api/brands")).json()}
+    assert {name: NUMBERS[name] for name in NUMBERS} == {
+        name: entry["phone_number_ids"][0] for name, entry in listed.items()
+    }
+    assert listed["fashion"]["title"] == "Moda Aurora"

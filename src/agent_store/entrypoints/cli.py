@@ -359,7 +359,7 @@ def brand() -> None:
 def brand_add(file: Path, data: Path | None) -> None:
     """Add a brand from its YAML (see docs/add-a-brand.md): its seller answers at once."""
     added = _client(data).request("POST", "/api/brands", content=file.read_bytes())
-    click.echo(f"{added['name']} is open: {added['seller']} answers on {', '.join(added['phone_number_ids'])}.")
+    click.echo(f"{added['title']} is open: {added['seller']} answers on {', '.join(added['phone_number_ids'])}.")
 
 
 @brand.command("list")
@@ -367,7 +367,7 @@ def brand_add(file: Path, data: Path | None) -> None:
 def brand_list(data: Path | None) -> None:
     """Brands and their numbers."""
     for item in _client(data).get("/api/brands"):
-        click.echo(f"{item['id']:<10} {item['name']:<22} {item['seller']:<8} {', '.join(item['phone_number_ids'])}")
+        click.echo(f"{item['name']:<10} {item['title']:<22} {item['seller']:<8} {', '.join(item['phone_number_ids'])}")
 
 
 # --- contracts -------------------------------------------------------------------------------------------------------

@@ -35,12 +35,21 @@ class Admin(Protocol):
 
 
 class BrandEntry(BaseModel):
-    id: str
+    """`name` is the brand's stable name (fashion, tech, …; `shared` for the shared number), `title` the shop's."""
+
     name: str
+    title: str
     seller: str = ""
     emoji: str = ""
     display_phone: str = ""
     phone_number_ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, brand: Brand) -> BrandEntry:
+        return cls(
+            name=brand.id, title=brand.name, seller=brand.seller, emoji=brand.emoji,
+            display_phone=brand.display_phone, phone_number_ids=brand.phone_number_ids,
+        )  # fmt: skip
 
 
 class ShipBody(BaseModel):
@@ -62,20 +71,14 @@ def public_api(runtime: Runtime, directory: Directory) -> APIRouter:
     @api.get("/brands")
     async def brands() -> list[BrandEntry]:
         """Each brand's name and WhatsApp numbers; the shared number under the name `shared`."""
-        listed = [
-            BrandEntry(
-                id=brand.id, name=brand.name, seller=brand.seller, emoji=brand.emoji,
-                display_phone=brand.display_phone, phone_number_ids=brand.phone_number_ids,
-            )
-            for brand in directory.brands()
-        ]  # fmt: skip
         shared = directory.shared
         return [
-            *listed,
+            *(BrandEntry.of(brand) for brand in directory.brands()),
             BrandEntry(
-                id="shared", name="shared", display_phone=shared.display_phone, phone_number_ids=shared.phone_number_ids
+                name="shared", title=shared.name, display_phone=shared.display_phone,
+                phone_number_ids=shared.phone_number_ids,
             ),
-        ]
+        ]  # fmt: skip
 
     @api.get("/products")
     async def products(
@@ -281,11 +284,7 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
     @api.post("/brands", status_code=201)
     async def add_brand(request: Request) -> BrandEntry:
         """A brand more, from its YAML: it answers at once."""
-        brand = await admin.add_brand((await request.body()).decode("utf-8", "strict"))
-        return BrandEntry(
-            id=brand.id, name=brand.name, seller=brand.seller, emoji=brand.emoji,
-            display_phone=brand.display_phone, phone_number_ids=brand.phone_number_ids,
-        )  # fmt: skip
+        return BrandEntry.of(await admin.add_brand((await request.body()).decode("utf-8", "strict")))
 
     @api.post("/catalog/import")
     async def import_catalog(
