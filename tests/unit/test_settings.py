@@ -40,7 +40,8 @@ def test_the_sample_data_can_be_left_out_by_either_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("PORT", "eighty", "invalid literal"),
+        ("PORT", "eighty", "a whole number is expected"),
+        ("TURN_LIMIT", "soon", "a number is expected"),
         ("PORT", "70000", "between 0 and 65535"),
         ("BRAIN", "gpt", "one of rules, ollama, openai"),
         ("SAMPLE_DATA", "perhaps", "yes or no"),

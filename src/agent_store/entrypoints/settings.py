@@ -30,15 +30,29 @@ def _text(value: str) -> str:
     return value.strip()
 
 
+def _integer(value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("a whole number is expected") from None
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("a number is expected, like 0.7") from None
+
+
 def _port(value: str) -> int:
-    port = int(value)
+    port = _integer(value)
     if not 0 <= port <= 65535:
         raise ValueError("a port is between 0 and 65535")
     return port
 
 
 def _whole(value: str) -> int:
-    number = int(value)
+    number = _integer(value)
     if number < 0:
         raise ValueError("must not be negative")
     return number
@@ -53,21 +67,21 @@ def _flag(value: str) -> bool:
 
 
 def _seconds(value: str) -> timedelta:
-    seconds = float(value)
+    seconds = _number(value)
     if not 0 <= seconds <= 31_536_000:
         raise ValueError("a duration is a number of seconds, at most a year")
     return timedelta(seconds=seconds)
 
 
 def _days(value: str) -> timedelta:
-    days = float(value)
+    days = _number(value)
     if not 1 <= days <= 3650:
         raise ValueError("a number of days from 1 to 3650")
     return timedelta(days=days)
 
 
 def _fraction(value: str) -> float:
-    number = float(value)
+    number = _number(value)
     if not 0 <= number <= 2:
         raise ValueError("between 0 and 2")
     return number
