@@ -118,6 +118,12 @@ async def test_a_sixth_brand_and_a_catalogue_file_are_sold_at_once(shop: Shop, t
     )
 
 
+async def test_a_card_number_typed_into_the_phone_is_in_no_file_of_the_folder(shop: Shop) -> None:
+    await shop.run("chat", "--as", "5511900000666", stdin="meu cartão é 4111 1111 1111 1111, pode cobrar\n")
+    found = [path.name for path in shop.data.rglob("*") if path.is_file() and b"4111 1111" in path.read_bytes()]
+    assert found == []
+
+
 async def test_a_person_takes_over_from_the_terminal(shop: Shop) -> None:
     assert "Nobody waits" in await shop.run("escalations")
     await shop.run("chat", "--as", "5511900000888", stdin="quero falar com uma pessoa\n")

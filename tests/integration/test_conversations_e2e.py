@@ -624,3 +624,20 @@ async def test_the_brands_and_their_numbers_are_public(store: RunningStore) -> N
         name: entry["phone_number_ids"][0] for name, entry in listed.items()
     }
     assert listed["fashion"]["title"] == "Moda Aurora"
+
+
+async def test_wrong_input_to_the_staff_api_is_refused_with_a_sentence(store: RunningStore) -> None:
+    answer = await store.http.get("/api/escalations", params={"state": "lost"}, headers=store.staff)
+    assert (answer.status_code, answer.json()["details"]["field"]) == (422, "query.state")
+    for path in ("/api/catalog/import?form=csv", "/api/brands"):
+        answer = await store.http.post(path, content="preço".encode("latin-1"), headers=store.staff)
+        assert answer.status_code == 422
+        assert "save it as UTF-8" in answer.json()["detail"]
+    for to, place in (
+        ("/simulator", "/simulator"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("http://x", "/"),
+    ):
+        answer = await store.http.get("/login", params={"token": store.store.staff_token, "to": to})
+        assert answer.headers["location"] == place

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -300,7 +301,7 @@ class EmbeddedStore:
             """Turns the token in a printed address into a cookie, so that it does not stay in the address bar."""
             if not self.auth.is_token(token):
                 raise Unauthorized("this token is not the staff token; `agent-store up` prints the right one")
-            target = to if to.startswith("/") and not to.startswith("//") else "/"
+            target = to if re.fullmatch(r"/[\w./-]*", to) and not to.startswith("//") else "/"
             answer = RedirectResponse(target, 303)
             answer.set_cookie(COOKIE, self.auth.cookie_value, httponly=True, samesite="lax", max_age=30 * 86400)
             return answer

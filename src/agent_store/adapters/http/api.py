@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
@@ -16,7 +16,7 @@ from agent_store.contracts.chat import ConversationSummary, Transcript
 from agent_store.contracts.orders import OrderState, OrderView
 from agent_store.contracts.people import EscalationView
 from agent_store.kernel import cloudevents, journal
-from agent_store.kernel.errors import Forbidden, NotFound
+from agent_store.kernel.errors import Forbidden, InvalidInput, NotFound
 from agent_store.kernel.runtime import Runtime
 from agent_store.kernel.tool import Principal, Tool
 from agent_store.kernel.tool import registry as tool_contracts
@@ -188,8 +188,10 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         return [_with_decisions(node.to_json(), decisions) for node in nodes]
 
     @api.get("/escalations")
-    async def escalations(state: str = "open", staff: Principal = Depends(who)) -> tuple[EscalationView, ...]:
-        return await call(people.ListEscalations.model_validate({"state": state}), staff)
+    async def escalations(
+        state: Literal["waiting", "claimed", "resolved", "open"] = "open", staff: Principal = Depends(who)
+    ) -> tuple[EscalationView, ...]:
+        return await call(people.ListEscalations(state=state), staff)
 
     @api.post("/escalations/{escalation_id}/claim")
     async def claim(escalation_id: str, request: Request, staff: Principal = Depends(who)) -> EscalationView:
@@ -284,16 +286,23 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
     @api.post("/brands", status_code=201)
     async def add_brand(request: Request) -> BrandEntry:
         """A brand more, from its YAML: it answers at once."""
-        return BrandEntry.of(await admin.add_brand((await request.body()).decode("utf-8", "strict")))
+        return BrandEntry.of(await admin.add_brand(await _text(request)))
 
     @api.post("/catalog/import")
     async def import_catalog(
         request: Request, form: Annotated[str, Query(pattern="^(csv|json|yaml)$")]
     ) -> catalog.ImportReport:
         """Products from a CSV, JSON or YAML file: all of them, or none and a list of errors by row."""
-        return await admin.import_catalog((await request.body()).decode("utf-8", "strict"), form)
+        return await admin.import_catalog(await _text(request), form)
 
     return api
+
+
+async def _text(request: Request) -> str:
+    try:
+        return (await request.body()).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the file is not UTF-8 (byte {error.start}): save it as UTF-8 and send it again") from error
 
 
 def _with_decisions(node: dict[str, Any], decisions: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -36,10 +36,12 @@ from agent_store.adapters.whatsapp.cloud import (
     status_webhook,
 )
 from agent_store.agents.whatsapp.api import sign
+from agent_store.agents.whatsapp.model import without_cards
 from agent_store.agents.whatsapp.phone import Bubble, BubbleKind, BubbleStatus, Option, Person, ShopNumber
 from agent_store.agents.whatsapp.ports import TrustedApp
 from agent_store.contracts.brands import Directory
 from agent_store.kernel.errors import Conflict, InvalidInput, NotFound
+from agent_store.kernel.privacy import redact_cards
 
 _log = structlog.get_logger("agent_store.simulator")
 
@@ -330,6 +332,8 @@ class Simulator:
     ) -> Bubble:
         number = self._number(phone_number_id)
         person = self.person(person_id)
+        # This phone's file stands beside the store's: what must not be stored there is not stored here either.
+        text, message = redact_cards(text), without_cards(message)
         if reply_to is not None:
             message = {"context": {"from": digits(number.display_phone), "id": self.bubble(reply_to).wamid}, **message}
         at, wamid = datetime.now(UTC), _wamid()

@@ -170,7 +170,7 @@ def _read_value(value: Json, delivery: Delivery) -> None:
 def _read_message(message: Json, contacts: list[Json], number: str) -> Inbound:
     wa_id, user_id, name = _read_sender(message, contacts)
     kind, content = _read_content(message)
-    raw = to_json(_without_cards(message)).decode()
+    raw = to_json(without_cards(message)).decode()
     wamid = _ident(message.get("id"))
     if wamid is None:
         # Nothing to know a repeated delivery by: the message's own bytes have to do.
@@ -414,18 +414,19 @@ _PLATFORM_IDS = frozenset({
 """Fields that the platform fills: long numbers in them are ids, not cards."""
 
 
-def _without_cards(value: Any) -> Any:
+def without_cards(value: Any) -> Any:
+    """A JSON value without what looks like a card number, whatever depth it hides in; the platform's own ids stay."""
     # What a JSON parser makes has exactly these types; a short string holds no card number.
     kind = cast(object, type(value))
     if kind is str:
         return redact_cards(value) if len(value) > 12 else value
     if kind is dict:
         return {
-            name: part if type(part) is str and (len(part) < 13 or name in _PLATFORM_IDS) else _without_cards(part)
+            name: part if type(part) is str and (len(part) < 13 or name in _PLATFORM_IDS) else without_cards(part)
             for name, part in cast(Json, value).items()
         }
     if kind is list:
-        return [_without_cards(part) for part in cast("list[Any]", value)]
+        return [without_cards(part) for part in cast("list[Any]", value)]
     if (kind is int or kind is float) and abs(value) >= 1e12:
         written = repr(value) if kind is int else f"{value:.0f}"
         return value if redact_cards(written) == written else redact_cards(written)
