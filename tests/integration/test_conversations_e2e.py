@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -633,11 +634,19 @@ async def test_wrong_input_to_the_staff_api_is_refused_with_a_sentence(store: Ru
         answer = await store.http.post(path, content="preço".encode("latin-1"), headers=store.staff)
         assert answer.status_code == 422
         assert "save it as UTF-8" in answer.json()["detail"]
-    for to, place in (
-        ("/simulator", "/simulator"),
-        ("//evil.example", "/"),
-        ("/\\evil.example", "/"),
-        ("http://x", "/"),
-    ):
-        answer = await store.http.get("/login", params={"token": store.store.staff_token, "to": to})
-        assert answer.headers["location"] == place
+
+
+async def test_a_login_goes_to_a_page_of_the_store_and_nowhere_else(store: RunningStore) -> None:
+    # A client of its own: the cookie that it gets must not open the doors of the other tests.
+    async with httpx.AsyncClient(base_url=store.store.url, trust_env=False) as browser:
+        for to, place in (
+            ("/simulator", "/simulator"),
+            ("//evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("http://x", "/"),
+        ):
+            answer = await browser.get("/login", params={"token": store.store.staff_token, "to": to})
+            assert (answer.status_code, answer.headers["location"]) == (303, place)
+        assert (await browser.get("/api/orders")).status_code == 200
+        assert (await browser.post("/api/orders/AS-NOTONE/pick")).status_code == 401, "a cookie changes nothing"
+        assert (await browser.get("/login", params={"token": "wrong"})).status_code == 401
