@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -13,7 +13,7 @@ from agent_store.kernel.tool import Tool
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-    from agent_store.kernel.context import Context
+    from agent_store.kernel.context import Context, DatabaseKind
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=Tool[Any])
@@ -66,14 +66,16 @@ class Schedule:
 class Agent:
     """What an agent listens to, the tools it offers, what it runs on a schedule.
 
-    `tables` is the MetaData of its own tables, every one prefixed `<name>_`; `ddl` holds further idempotent
-    statements for SQLite that SQLAlchemy has no word for (FTS5 tables and their triggers).
+    `tables` is the MetaData of its own tables, every one prefixed `<name>_`; `ddl` holds, by kind of database,
+    further idempotent statements that SQLAlchemy has no word for (text search and its triggers).
     """
 
-    def __init__(self, name: str, *, tables: MetaData | None = None, ddl: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, name: str, *, tables: MetaData | None = None, ddl: Mapping[DatabaseKind, Sequence[str]] | None = None
+    ) -> None:
         self.name = name
         self.tables = tables
-        self.ddl = ddl
+        self.ddl: Mapping[DatabaseKind, Sequence[str]] = ddl or {}
         self.subscriptions: dict[str, Subscription] = {}
         self.tools: dict[str, ToolBinding] = {}
         self.schedules: dict[str, Schedule] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from agent_store.kernel.event import Envelope, Event
 from agent_store.kernel.tool import Principal, Tool
@@ -19,12 +19,19 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 """A result row by column label."""
 
+DatabaseKind = Literal["sqlite", "postgresql"]
+
 
 class Session(Protocol):
     """Runs SQLAlchemy Core statements. Keep them at module level with `bindparam`: each is compiled once.
 
     On SQLite a call takes microseconds and never yields to the loop.
     """
+
+    @property
+    def kind(self) -> DatabaseKind:
+        """For the rare statement that has a form for each database (text search)."""
+        ...
 
     async def all(self, statement: Executable, params: Mapping[str, Any] | None = None) -> list[Row]: ...
 

@@ -68,12 +68,12 @@ class Runtime:
         `watch=False` leaves the clock to the caller (tests call `steward.tick`).
         """
         metadata: dict[str, MetaData] = {"kernel": tables.metadata}
-        ddl: list[str] = []
+        ddl: dict[str, Sequence[str]] = {}
         for consumer in self._consumers:
             if consumer.agent.tables is not None and consumer.agent.name not in metadata:
                 metadata[consumer.agent.name] = consumer.agent.tables
-                ddl.extend(consumer.agent.ddl)
-        await self.store.create(list(metadata.values()), ddl)
+                ddl[consumer.agent.name] = consumer.agent.ddl.get(self.store.kind, ())
+        await self.store.create(metadata, ddl)
         for consumer in self._consumers:
             self.add(consumer)
         taken = await self.steward.recover()

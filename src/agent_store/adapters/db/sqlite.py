@@ -24,7 +24,7 @@ from sqlalchemy.sql.base import Executable
 
 from agent_store.adapters.db.statements import Cache
 from agent_store.kernel import journal
-from agent_store.kernel.context import Row, Session
+from agent_store.kernel.context import DatabaseKind, Row, Session
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.store import Unit, Work
@@ -73,6 +73,10 @@ class SqliteSession(Session):
         self._cache = cache
         self._transaction = transaction
         self._ended = False
+
+    @property
+    def kind(self) -> DatabaseKind:
+        return "sqlite"
 
     def end(self) -> None:
         """Its transaction is over: whoever kept this session must not write into somebody else's."""
@@ -153,6 +157,7 @@ class SqliteSession(Session):
 @dataclass(slots=True)
 class _Job:
     work: Work[Any]
+    claim: Row | None
     timeout: float
     done: asyncio.Future[Any]
     result: Any = None
@@ -208,37 +213,53 @@ class SqliteStore:
     def reader(self) -> Session:
         return self._reader
 
+    def reader_of(self, agent: str) -> Session:
+        """One file, one owner: there are no rights to part."""
+        return self._reader
+
     def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
         self._heard = heard
 
     def on_commit(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    async def create(self, tables: Sequence[MetaData], ddl: Sequence[str] = ()) -> None:
+    @property
+    def kind(self) -> DatabaseKind:
+        return "sqlite"
+
+    async def create(self, tables: Mapping[str, MetaData], ddl: Mapping[str, Sequence[str]]) -> None:
         execute = self._writer.execute
         execute("BEGIN IMMEDIATE")
         try:
-            for metadata in tables:
+            for metadata in tables.values():
                 for table in metadata.sorted_tables:
                     execute(str(CreateTable(table, if_not_exists=True).compile(dialect=self._dialect)))
                     for index in table.indexes:
                         execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=self._dialect)))
-            for statement in ddl:
-                execute(statement)
+            for statements in ddl.values():
+                for statement in statements:
+                    execute(statement)
             execute("COMMIT")
         except sqlite3.Error:
             if self._writer.in_transaction:
                 execute("ROLLBACK")
             raise
 
-    async def run(self, work: Work[R], *, timeout: float = 10.0) -> R:  # noqa: ASYNC109  # of the work, not of the wait
+    async def run(
+        self,
+        work: Work[R],
+        *,
+        agent: str | None = None,
+        claim: Row | None = None,
+        timeout: float = 10.0,  # noqa: ASYNC109  # of the work, not of the wait
+    ) -> R:
         if self._closing:
             raise _shutting_down()
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run_groups(), name="sqlite group commit")
         elif self._pump is asyncio.current_task():
             raise RuntimeError("a transaction is open here already: use its session, or begin another one after it")
-        job = _Job(work, timeout, asyncio.get_running_loop().create_future())
+        job = _Job(work, claim, timeout, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._wake.set()
         return await job.done
@@ -324,6 +345,8 @@ class SqliteStore:
         unit = Unit(session)
         execute("SAVEPOINT job")
         try:
+            if job.claim is not None:
+                unit.claimed = await session.run(journal.INSERT_INBOX, job.claim) == 1
             async with asyncio.timeout(job.timeout):
                 job.result = await job.work(unit)
             job.events = await journal.write_events(session, unit.events, self._heard)

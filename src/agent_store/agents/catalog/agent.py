@@ -26,7 +26,7 @@ from agent_store.kernel.agent import Agent
 from agent_store.kernel.context import Context
 from agent_store.kernel.tool import Principal
 
-catalog = Agent("catalog", tables=metadata, ddl=SQLITE_DDL)
+catalog = Agent("catalog", tables=metadata, ddl={"sqlite": SQLITE_DDL})
 
 
 @catalog.on(PriceChanged)

@@ -1,0 +1,60 @@
+"""The `Bus` port: what carries events between processes. The local bus needs none: there the outbox is the bus.
+
+A network bus is at least once and without order. What makes that right is the kernel's: outbox, inbox, parking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.event import Envelope
+
+Until = Literal["recorded", "handled"]
+
+
+class Intake(Protocol):
+    """What a bus hands events to: the runtime."""
+
+    async def receive(self, event: Envelope, *, consumer: str | None = None, until: Until = "recorded") -> None:
+        """Hand an event to one consumer of this process by its name, or (None) to all that hear it.
+
+        Returns when its inbox has it for good (`recorded`: whatever happens now, it is handled once and without the
+        broker), or when its handling has ended (`handled`: done, a dead letter, or parked). An event that nobody here
+        hears is taken and forgotten. Handing the same event in again while it is being handled joins that handling.
+
+        Raises TemporaryError when the inbox cannot take it now, or this process drains: the broker keeps it.
+        """
+        ...
+
+
+class Bus(Protocol):
+    """At least once between processes. Every method but `stop` may raise TemporaryError."""
+
+    async def start(self, intake: Intake, consumers: Sequence[Consumer]) -> None:
+        """Connect (in the background, for as long as it takes), declare what these consumers need, begin to take in.
+
+        Does not wait for a broker that is away: the process serves its webhooks and tools without it."""
+        ...
+
+    async def publish(self, events: Sequence[Envelope]) -> list[bool]:
+        """Send them, as many at a time as the broker takes. One answer an event: True when the broker has confirmed
+        that it is durable there. Never raises for a broker that is away or slow (bounded by the bus's own timeout)."""
+        ...
+
+    async def redeliver(self, consumer: str, event: Envelope) -> bool:
+        """Hand an event to one consumer directly, past the routing that has lost it. True when it has been taken."""
+        ...
+
+    async def add(self, consumer: Consumer) -> None:
+        """A consumer more, live."""
+        ...
+
+    async def remove(self, name: str) -> None: ...
+
+    async def drain(self) -> None:
+        """Take in nothing more; what has been handed in is still answered."""
+        ...
+
+    async def stop(self) -> None: ...
