@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The real components that tests use. As root on Debian the absent ones are installed; elsewhere one line says how.
 set -euo pipefail
-declare -A packages=([chromium]=chromium)
+declare -A packages=([chromium]=chromium [rabbitmq-server]=rabbitmq-server [pg_ctlcluster]=postgresql [redis-server]=redis-server)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null 2>&1 || [ -x "/usr/sbin/$command" ] || missing+=("${packages[$command]}")

@@ -12,6 +12,11 @@ import os
 import hypothesis
 import structlog
 
+from tests.support.programs import postgres as postgres
+from tests.support.programs import postgres_url as postgres_url
+from tests.support.programs import rabbitmq as rabbitmq
+from tests.support.programs import redis as redis
+
 hypothesis.settings.register_profile(
     "store",
     deadline=None,

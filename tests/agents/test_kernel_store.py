@@ -35,7 +35,7 @@ children = Table(
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(tmp_path / "store.sqlite3")
-    await store.create([tables.metadata, metadata, kernel_test_tables])
+    await store.create({"kernel": tables.metadata, "one": metadata, "kt": kernel_test_tables}, {})
     yield store
     await store.close()
 
@@ -275,7 +275,7 @@ async def test_a_writer_that_breaks_off_leaves_nobody_waiting_and_begins_again(s
 
 async def test_close_finishes_what_is_queued_and_takes_no_more(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.sqlite3", group_limit=2)
-    await store.create([kernel_test_tables, tables.metadata])
+    await store.create({"kernel": tables.metadata, "kt": kernel_test_tables}, {})
     queued = [asyncio.create_task(store.run(write(str(number)))) for number in range(5)]
     await asyncio.sleep(0)
     await store.close()
@@ -290,7 +290,7 @@ async def test_close_finishes_what_is_queued_and_takes_no_more(tmp_path: Path) -
 
 async def test_abandon_drops_what_is_not_committed_and_tells_whoever_waits(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.sqlite3")
-    await store.create([kernel_test_tables, tables.metadata])
+    await store.create({"kernel": tables.metadata, "kt": kernel_test_tables}, {})
     begun = asyncio.Event()
 
     async def slow(unit: Unit) -> None:
@@ -315,8 +315,8 @@ async def test_tables_that_cannot_be_made_leave_nothing_half_made(tmp_path: Path
     store = SqliteStore(tmp_path / "s.sqlite3")
     for wrong in ("CREATE NONSENSE", "ROLLBACK; "):
         with pytest.raises(sqlite3.OperationalError):
-            await store.create([metadata], [wrong, "CREATE NONSENSE"])
-    await store.create([metadata])
+            await store.create({"one": metadata}, {"one": [wrong, "CREATE NONSENSE"]})
+    await store.create({"one": metadata}, {})
     assert await store.reader.first(select(func.count().label("n")).select_from(parents)) == {"n": 0}
     await store.close()
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, func
 from agent_store.adapters.db.sqlite import SqliteStore
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.consumer import Consumer
-from agent_store.kernel.context import Context, Session
+from agent_store.kernel.context import Context, DatabaseKind, Row, Session
 from agent_store.kernel.event import Envelope, Event, wrap
 from agent_store.kernel.runtime import Runtime
 from agent_store.kernel.sql import insert
@@ -147,14 +147,28 @@ class DyingStore:
     def reader(self) -> Session:
         return self._store.reader
 
-    async def run(self, work: Callable[[Unit], Awaitable[Any]], *, timeout: float = 10.0) -> Any:
+    def reader_of(self, agent: str) -> Session:
+        return self._store.reader_of(agent)
+
+    @property
+    def kind(self) -> DatabaseKind:
+        return self._store.kind
+
+    async def run(
+        self,
+        work: Callable[[Unit], Awaitable[Any]],
+        *,
+        agent: str | None = None,
+        claim: Row | None = None,
+        timeout: float = 10.0,
+    ) -> Any:
         async def watched(unit: Unit) -> Any:
             self._pass("begin")
             result = await work(unit)
             self._pass("end")
             return result
 
-        result = await self._store.run(watched, timeout=timeout)
+        result = await self._store.run(watched, agent=agent, claim=claim, timeout=timeout)
         self._pass("answer")
         return result
 
@@ -166,7 +180,7 @@ class DyingStore:
 
         self._store.on_commit(watched)
 
-    async def create(self, tables: Sequence[MetaData], ddl: Sequence[str] = ()) -> None:
+    async def create(self, tables: Mapping[str, MetaData], ddl: Mapping[str, Sequence[str]]) -> None:
         await self._store.create(tables, ddl)
 
     async def close(self) -> None:

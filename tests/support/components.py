@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -19,7 +20,11 @@ def need(name: str) -> str:
     for program in _HOW[name]:
         if path := shutil.which(program):
             return path
-    sentence = f"{name} is absent: apt-get install {_PACKAGE[name]} (or your system's package of it)"
+    missing(name, f"{name} is absent: apt-get install {_PACKAGE[name]} (or your system's package of it)")
+
+
+def missing(name: str, sentence: str) -> NoReturn:
+    """Skip, or fail where the component is required; `sentence` says how to get it."""
     required = {part.strip() for part in os.environ.get("AGENT_STORE_TEST_REQUIRE", "").split(",")}
     if required & {"all", name}:
         pytest.fail(f"AGENT_STORE_TEST_REQUIRE: {sentence}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Column, Integer, MetaData, String, Table, bindparam, func, select
 
-from agent_store.kernel.context import Context, Session
+from agent_store.kernel.context import Context, DatabaseKind, Row, Session
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope, Event
 from agent_store.kernel.sql import insert
@@ -101,11 +101,25 @@ class FaultyStore:
     def reader(self) -> Session:
         return self._store.reader
 
-    async def run(self, work: Callable[[Unit], Awaitable[Any]], *, timeout: float = 10.0) -> Any:
+    def reader_of(self, agent: str) -> Session:
+        return self._store.reader_of(agent)
+
+    @property
+    def kind(self) -> DatabaseKind:
+        return self._store.kind
+
+    async def run(
+        self,
+        work: Callable[[Unit], Awaitable[Any]],
+        *,
+        agent: str | None = None,
+        claim: Row | None = None,
+        timeout: float = 10.0,
+    ) -> Any:
         if self.broken > 0:
             self.broken -= 1
             raise TemporaryError("the disk is full", code="database")
-        return await self._store.run(work, timeout=timeout)
+        return await self._store.run(work, agent=agent, claim=claim, timeout=timeout)
 
     def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
         self._store.ask_heard(heard)
@@ -113,7 +127,7 @@ class FaultyStore:
     def on_commit(self, listener: Callable[[Sequence[Envelope], Sequence[datetime]], None]) -> None:
         self._store.on_commit(listener)
 
-    async def create(self, tables: Sequence[MetaData], ddl: Sequence[str] = ()) -> None:
+    async def create(self, tables: Mapping[str, MetaData], ddl: Mapping[str, Sequence[str]]) -> None:
         await self._store.create(tables, ddl)
 
     async def close(self) -> None:

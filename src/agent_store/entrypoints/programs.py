@@ -244,7 +244,8 @@ class Postgres(Program):
     name = "postgres"
     user = "postgres"
 
-    def __init__(self, *, fsync: bool = True) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        """`fsync=False` loses what was committed when the machine loses power, not when the program is killed."""
         how = "apt-get install postgresql"
         self._bin = Path(find("/usr/lib/postgresql/*/bin/postgres", "postgres", how=how)).parent
         super().__init__()
@@ -271,7 +272,9 @@ class Postgres(Program):
         self._process = self._spawn(self.command())
         while not await self.ready():
             await asyncio.sleep(0.05)
-        await self._finish([str(self._bin / "createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "store"])
+        await self._finish(
+            [str(self._bin / "createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "store"]
+        )
         await self.terminate()
 
     async def _finish(self, command: Sequence[str]) -> None:
