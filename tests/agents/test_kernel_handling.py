@@ -169,11 +169,11 @@ async def test_a_consumer_that_is_added_live_hears_what_comes_from_then_on_and_r
         late = Consumer(listener("late"))
         await put(store, ping("a"))
         await store.settle()
-        store.runtime.add(late)
-        store.runtime.add(late)  # known already: not twice
+        await store.runtime.add(late)
+        await store.runtime.add(late)  # known already: not twice
         await put(store, ping("b"))
         await store.settle()
-        store.runtime.remove("late")
+        await store.runtime.remove("late")
         await put(store, ping("c"))
         await store.settle()
         assert [id for consumer, id, *_ in await inbox(store) if consumer == "late"] == ["b"]
@@ -622,7 +622,7 @@ async def test_a_replay_that_cannot_be_is_refused_with_a_sentence() -> None:
             await store.runtime.replay(7)
         await put(store, ping("a"))
         await store.settle()
-        store.runtime.remove("kt")
+        await store.runtime.remove("kt")
         with pytest.raises(NotFound, match=r"kt does not run here or no longer hears store\.kt\.ping"):
             await store.runtime.replay((await store.dead())[0].seq)
 
@@ -650,8 +650,8 @@ async def test_a_delivery_whose_mark_the_store_does_not_take_is_not_lost(error: 
             faulty.broken = 2
             raise error
 
-        runtime.remove("kt")
-        runtime.add(Consumer(agent))
+        await runtime.remove("kt")
+        await runtime.add(Consumer(agent))
         await put(store, ping("a"))
         await runtime.settle()
         assert await inbox(store) == []

@@ -169,7 +169,7 @@ async def test_instances_of_a_brand_run_no_schedule_and_a_removed_consumer_none_
     async with TestStore([Consumer(agent, "fashion"), Consumer(agent)]) as store:
         await store.move(timedelta(0))
         assert await texts(store) == ["12:00"]
-        store.runtime.remove("kt")
+        await store.runtime.remove("kt")
         await store.move(10 * MINUTE)
         assert await texts(store) == ["12:00"]
 

@@ -222,9 +222,9 @@ async def test_an_unknown_tool_is_not_found_and_a_removed_agents_tools_too() -> 
         with pytest.raises(NotFound, match=r"no running agent offers kt\.nowhere"):
             await store.call(Nowhere())
         assert store.runtime.toolbox.names == ["kt.both", "kt.count", "kt.note", "kt.place", "kt.secret"]
-        store.runtime.remove("kt/tech")
+        await store.runtime.remove("kt/tech")
         assert await store.call(Count(text="a")) == 0
-        store.runtime.remove("kt/fashion")
+        await store.runtime.remove("kt/fashion")
         with pytest.raises(NotFound):
             await store.call(Count(text="a"))
 

@@ -252,7 +252,7 @@ class EmbeddedStore:
             listed: dict[str, Any] = {"brand": about.get("id"), "products": value["products"]}
             products = parse(yaml.safe_dump(listed, allow_unicode=True), "yaml")
         brand = self.directory.add(text)
-        self.runtime.add(Consumer(seller, brand.id))
+        await self.runtime.add(Consumer(seller, brand.id))
         if products is not None:
             await catalogue.import_products(self.runtime, products)
         return brand

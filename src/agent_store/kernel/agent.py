@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from agent_store.kernel.event import Event
@@ -23,6 +25,13 @@ Handler = Callable[[Any, "Context"], Awaitable[Any]]
 
 TICK_ATTEMPTS = 8
 TICK_BACKOFF = timedelta(seconds=1)
+
+
+def _caller() -> Path:
+    """The file of the module that is making an agent."""
+    frame = inspect.currentframe()
+    maker = frame.f_back.f_back if frame and frame.f_back else None
+    return Path(maker.f_code.co_filename) if maker else Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +76,22 @@ class Agent:
     """What an agent listens to, the tools it offers, what it runs on a schedule.
 
     `tables` is the MetaData of its own tables, every one prefixed `<name>_`; `ddl` holds, by kind of database,
-    further idempotent statements that SQLAlchemy has no word for (text search and its triggers).
+    further idempotent statements that SQLAlchemy has no word for (text search and its triggers). `migrations` is the
+    folder of the tables' revisions: `migrations` beside the module that makes the agent, unless another is named. An
+    agent without that folder has its tables created as they are now, and never changed.
     """
 
     def __init__(
-        self, name: str, *, tables: MetaData | None = None, ddl: Mapping[DatabaseKind, Sequence[str]] | None = None
+        self,
+        name: str,
+        *,
+        tables: MetaData | None = None,
+        ddl: Mapping[DatabaseKind, Sequence[str]] | None = None,
+        migrations: Path | None = None,
     ) -> None:
         self.name = name
         self.tables = tables
+        self.migrations = migrations or _caller().parent / "migrations"
         self.ddl: Mapping[DatabaseKind, Sequence[str]] = ddl or {}
         self.subscriptions: dict[str, Subscription] = {}
         self.tools: dict[str, ToolBinding] = {}

@@ -92,7 +92,7 @@ class BaseContext(Context):
 
     @property
     def db(self) -> Session:
-        return self._world.store.reader
+        return self._world.store.reader_of(self._consumer.agent.name)
 
     def now(self) -> datetime:
         return self._world.clock.now()
@@ -356,7 +356,7 @@ class ProcessContext(BaseContext):
         if row is not None:
             self._unsaved.append(row)
         if self._unsaved:
-            await self._world.store.run(self._save)
+            await self._world.store.run(self._save, agent=self._consumer.agent.name)
             self._unsaved = []
 
     async def step(
@@ -426,7 +426,7 @@ class ProcessContext(BaseContext):
             await unit.db.many(journal.INSERT_STEP, [*self._unsaved, self._row(name, "write", "", text, started)])
             return adapter.validate_json(text)
 
-        value = await self._world.store.run(change_and_note)
+        value = await self._world.store.run(change_and_note, agent=self._consumer.agent.name)
         self._unsaved = []
         return value
 

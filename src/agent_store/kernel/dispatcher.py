@@ -3,6 +3,9 @@
 The unit is a *delivery*: one event for one consumer. Deliveries of one (consumer, partition) stand in a *lane* and are
 handled one after the other; lanes run side by side. An `@on` handling is one work of a group commit, with its inbox
 row; a `@process` is accepted in one (inbox row `accepted`), runs as a task, and is finished in another.
+
+What comes from a network (`receive`) is recorded with the name of the worker that sees to it, and its body: from then
+on the broker is not needed. Other workers of the same consumer take over what a dead one has left (`kernel.worker`).
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from itertools import count
 
 import structlog
 
-from agent_store.kernel import journal
+from agent_store.kernel import cloudevents, journal
 from agent_store.kernel.agent import Subscription
+from agent_store.kernel.bus import Until
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Session
 from agent_store.kernel.contexts import ProcessContext, TransactionContext, World, nobody
@@ -30,12 +34,19 @@ from agent_store.kernel.event import Envelope
 from agent_store.kernel.journal import ACCEPTED, DEAD, DONE, PARKED, RETRY
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.store import Unit
+from agent_store.kernel.worker import Worker
 
 _log = structlog.get_logger("agent_store.dispatcher")
 
 MAX_BACKOFF = timedelta(minutes=5)
+PARKED_LOOK = timedelta(milliseconds=250)
+"""How often an early event looks whether another worker has ended its predecessor."""
 PROCESS_LIMIT = 256
 """Processes that run at the same time: a model or a Graph call each, so memory and sockets are bounded."""
+
+
+def _future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True, eq=False)
@@ -55,8 +66,35 @@ class Delivery:
     """An early one: from then on it goes on without its predecessors."""
     ending: Callable[[], Awaitable[str]] | None = None
     """What is to be written about the last try, as long as the store has not taken it."""
+    arrival: _Arrival | None = None
+    """From a network: who waits for what becomes of it."""
+    shelving: bool = False
+    parked: bool = False
     delays: int = 0
     """How often the store has refused that."""
+
+
+@dataclass(slots=True, eq=False)
+class _Arrival:
+    """What the bus waits for. A refusal before it is recorded leaves the event to the broker."""
+
+    recorded: asyncio.Future[None] = field(default_factory=_future)
+    handled: asyncio.Future[None] = field(default_factory=_future)
+
+    def note(self) -> None:
+        if not self.recorded.done():
+            self.recorded.set_result(None)
+
+    def end(self) -> None:
+        self.note()
+        if not self.handled.done():
+            self.handled.set_result(None)
+
+    def refuse(self, error: TemporaryError) -> None:
+        for future in (self.recorded, self.handled):
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # looked at: nobody may be waiting for this one
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +108,10 @@ class _Early(Exception):
     """Raised inside a handling whose predecessor has not come yet."""
 
 
+class _Lost(Exception):
+    """Raised inside a commit when another worker has taken the event over: nothing of this handling counts."""
+
+
 def backoff(subscription: Subscription, attempts: int, hint: timedelta | None) -> timedelta:
     """Exponential with full jitter above half (so neighbours spread), at most `MAX_BACKOFF`; a hint is a lower bound."""
     delay = min(subscription.backoff * 2 ** min(attempts - 1, 20), MAX_BACKOFF)
@@ -78,9 +120,12 @@ def backoff(subscription: Subscription, attempts: int, hint: timedelta | None) -
 
 
 class Dispatcher:
-    def __init__(self, world: World, metrics: Metrics) -> None:
+    def __init__(self, world: World, metrics: Metrics, worker: Worker | None = None) -> None:
         self._world = world
         self._metrics = metrics
+        self._worker = worker
+        self._owner = worker.id if worker is not None else None
+        self._arrivals: dict[tuple[str, str, str], Delivery] = {}
         self._consumers: list[Consumer] = []
         self._routes: dict[str, list[Consumer]] = {}
         self._lanes: dict[tuple[str, str], _Lane] = {}
@@ -147,6 +192,10 @@ class Dispatcher:
 
         return recorded
 
+    def published(self, source: str, id: str) -> None:
+        """A broker has confirmed an event: its outbox row may be marked."""
+        self._published.append((source, id))
+
     def take_published(self, most: int) -> list[tuple[str, str]]:
         """What may be marked published now; the caller marks it, or puts it back. Losing it only costs a redelivery."""
         taken, self._published = self._published[:most], self._published[most:]
@@ -154,6 +203,47 @@ class Dispatcher:
 
     def put_back(self, published: Sequence[tuple[str, str]]) -> None:
         self._published.extend(published)
+
+    async def receive(self, event: Envelope, *, consumer: str | None = None, until: Until = "recorded") -> None:
+        """See `kernel.bus.Intake`."""
+        if self._draining:
+            raise _stopping()
+        waits: list[asyncio.Future[None]] = []
+        for other in self._routes.get(event.type, ()):
+            if consumer is not None and other.name != consumer:
+                continue
+            subscription = other.subscription(event)
+            if subscription is None:
+                continue
+            key = (other.name, event.source, event.id)
+            delivery = self._arrivals.get(key)
+            arrival = delivery.arrival if delivery is not None else None
+            if arrival is None:
+                arrival = _Arrival()
+                if delivery is None:
+                    delivery = Delivery(other, subscription, event, _nothing, arrival=arrival)
+                    self._arrivals[key] = delivery
+                    self.deliver(delivery)
+                else:  # claimed from a dead worker, and now sent by the broker as well
+                    delivery.arrival = arrival
+                    arrival.note()
+            waits.append(arrival.recorded if until == "recorded" else arrival.handled)
+        for wait in waits:
+            await asyncio.shield(wait)
+
+    def resume(self, delivery: Delivery, state: str, due: datetime | None) -> bool:
+        """Go on with what this worker has claimed. False when it is at it already."""
+        key = _key(delivery)
+        if key in self._arrivals:
+            return False
+        self._arrivals[key] = delivery
+        if state == PARKED:
+            self._hold(delivery, due or self._world.clock.now())
+        elif state == RETRY and due is not None and due > self._world.clock.now():
+            self.deliver_later(delivery, due)
+        else:
+            self.deliver(delivery)
+        return True
 
     def deliver(self, delivery: Delivery) -> None:
         """Put it at the end of its lane."""
@@ -165,6 +255,8 @@ class Dispatcher:
             lane.waiting.append(delivery)
             if not lane.held:
                 self._count(1)
+            else:
+                self._shelve(delivery)
             return
         lane = self._lanes[key] = _Lane()
         lane.waiting.append(delivery)
@@ -187,6 +279,8 @@ class Dispatcher:
         if due is not None and due > self._world.clock.now():
             lane.held = True
             self._count(-len(lane.waiting))
+            for waiting in lane.waiting:
+                self._shelve(waiting)
             self._wait(due, lambda: self._resume(key, lane))
             return
         task = asyncio.get_running_loop().create_task(self._handle(key, lane, lane.waiting.popleft()))
@@ -198,19 +292,56 @@ class Dispatcher:
         self._count(len(lane.waiting))
         self._advance(key, lane)
 
+    def _shelve(self, delivery: Delivery) -> None:
+        """Record what came from a network and stands behind a retry: else it would hold up the broker's queue, which
+        sends only so many at a time."""
+        if delivery.arrival is None or delivery.known or delivery.shelving:
+            return
+        delivery.shelving = True
+
+        async def nothing(unit: Unit) -> bool:
+            return unit.claimed
+
+        async def shelve() -> None:
+            try:
+                new = await self._world.store.run(
+                    nothing, agent=delivery.consumer.agent.name, claim=self._inbox_row(delivery, RETRY)
+                )
+            except (TemporaryError, TimeoutError):
+                return  # it stays with the broker, unacknowledged
+            finally:
+                delivery.shelving = False
+            if new:
+                self._recorded(delivery)
+
+        task = asyncio.get_running_loop().create_task(shelve())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     # --- handling ----------------------------------------------------------------------------------------------
 
     async def _handle(self, key: tuple[str, str], lane: _Lane, delivery: Delivery) -> None:
         """Run one delivery to its end or to its next retry, then let the lane go on."""
-        again = False
+        again = ended = False
         try:
             again = await self._attempt(delivery)
+            ended = not again
         finally:
             if again:
                 lane.waiting.appendleft(delivery)
             else:
                 self._count(-1)
+                if not ended:  # cancelled by the drain
+                    self._refuse(delivery, _stopping())
+                elif not delivery.parked:
+                    self._ended(delivery)
             self._advance(key, lane)
+
+    def _ended(self, delivery: Delivery) -> None:
+        """It is no longer this dispatcher's; whoever waits for it learns that."""
+        self._arrivals.pop(_key(delivery), None)
+        if delivery.arrival is not None:
+            delivery.arrival.end()
 
     async def _attempt(self, delivery: Delivery) -> bool:
         """One try, and what is to be written about it. Returns True when the delivery stays the first of its lane."""
@@ -227,9 +358,12 @@ class Dispatcher:
                         outcome = await self._run_process(delivery)
             except _Early:
                 delivery.ending = partial(self._park, delivery)
+            except _Lost:
+                return self._lost(delivery)
             except PermanentError as error:
                 delivery.attempts += 1
-                delivery.ending = partial(self._bury, delivery, "permanent", _say(error))
+                reason = "crash" if error.code == "crash" else "permanent"
+                delivery.ending = partial(self._bury, delivery, reason, _say(error))
             except Exception as error:  # noqa: BLE001  # any other failure may pass: counted, retried, in the end dead
                 delivery.ending = self._failed(delivery, error)
             else:
@@ -237,7 +371,14 @@ class Dispatcher:
                 return False
         try:
             outcome = await delivery.ending()
+        except _Lost:
+            return self._lost(delivery)
         except Exception as error:  # noqa: BLE001  # the store does not take it now: nothing is lost, it is tried again
+            if delivery.arrival is not None and not delivery.known:
+                self._refuse(
+                    delivery, TemporaryError(f"the inbox does not take it now: {_say(error)}", code="database")
+                )
+                return False
             delivery.delays += 1
             delivery.not_before = self._world.clock.now() + backoff(subscription, delivery.delays, None)
             _log.error("delivery.delayed", consumer=name, event_type=event_type, event_id=delivery.event.id,
@@ -246,6 +387,21 @@ class Dispatcher:
         delivery.ending, delivery.delays = None, 0
         self._metrics.handled(name, event_type, outcome, time.perf_counter() - started)
         return outcome == "retried"
+
+    def _lost(self, delivery: Delivery) -> bool:
+        """Another worker sees to it: it is in good hands, and no longer ours."""
+        delivery.ending = None
+        self._metrics.handled(delivery.consumer.name, delivery.event.type, "lost", 0.0)
+        _log.warning("delivery.lost", consumer=delivery.consumer.name, event_type=delivery.event.type,
+                     event_id=delivery.event.id)  # fmt: skip
+        self._recorded(delivery)
+        return False
+
+    def _refuse(self, delivery: Delivery, error: TemporaryError) -> None:
+        """Leave it to the broker."""
+        self._arrivals.pop(_key(delivery), None)
+        if delivery.arrival is not None:
+            delivery.arrival.refuse(error)
 
     def _failed(self, delivery: Delivery, error: Exception) -> Callable[[], Awaitable[str]]:
         """What is to be written after a failure that may pass: the next try, or that there was the last."""
@@ -265,18 +421,23 @@ class Dispatcher:
         world = self._world
 
         async def work(unit: Unit) -> str:
-            stands = delivery.known or await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, DONE)) == 0
-            if stands and await self._state(unit, delivery) in (DONE, DEAD):
-                return "duplicate"
+            stands = delivery.known or not unit.claimed
+            if stands and (ended := await self._stands(unit, delivery)):
+                return ended
             if subscription.ordered:
-                await self._check_order(unit, delivery)
+                await self._check_order(unit, delivery, ends=True)
             context = TransactionContext(world, consumer, event, nobody(), f"{consumer.name}:{event.id}", unit)
             await subscription.handler(event.read(subscription.event), context)
             if stands:
-                await unit.db.run(journal.FINISH_INBOX, {**self._inbox_key(delivery), "p_done": world.clock.now()})
+                await self._finish(unit, delivery)
             return "done"
 
-        outcome = await world.store.run(work, timeout=subscription.timeout.total_seconds())
+        outcome = await world.store.run(
+            work,
+            agent=consumer.agent.name,
+            claim=None if delivery.known else self._inbox_row(delivery, DONE),
+            timeout=subscription.timeout.total_seconds(),
+        )
         self._recorded(delivery)
         if subscription.ordered:
             self._unpark_next(delivery)
@@ -287,20 +448,22 @@ class Dispatcher:
         event, subscription, consumer = delivery.event, delivery.subscription, delivery.consumer
         world = self._world
 
-        async def accept(unit: Unit) -> bool:
-            stands = delivery.known or await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, ACCEPTED)) == 0
-            if stands:
+        async def accept(unit: Unit) -> str:
+            if delivery.known or not unit.claimed:
                 delivery.resumed = True
-                if await self._state(unit, delivery) in (DONE, DEAD):
-                    return False
+                if ended := await self._stands(unit, delivery):
+                    return ended
             if subscription.ordered:
-                await self._check_order(unit, delivery)
-            return True
+                await self._check_order(unit, delivery, ends=False)
+            return ""
 
-        accepted = await world.store.run(accept)
+        claim = None if delivery.known else self._inbox_row(delivery, ACCEPTED)
+        ended = await world.store.run(accept, agent=consumer.agent.name, claim=claim)
         self._recorded(delivery)
-        if not accepted:
-            return "duplicate"
+        if ended:
+            return ended
+        if delivery.attempts >= subscription.attempts:
+            raise PermanentError("the process that handled it has died with it, each time", code="crash")
         known: dict[str, tuple[str, str, str]] = {}
         if delivery.resumed:
             rows = await world.store.reader.all(journal.STEPS_OF, self._inbox_key(delivery))
@@ -325,9 +488,11 @@ class Dispatcher:
 
         async def finish(unit: Unit) -> None:
             await context.end(unit)
-            await unit.db.run(journal.FINISH_INBOX, {**self._inbox_key(delivery), "p_done": world.clock.now()})
+            await self._finish(unit, delivery)
+            if subscription.ordered:
+                await self._pass(unit, delivery, await self._order(unit.db, delivery))
 
-        await world.store.run(finish)
+        await world.store.run(finish, agent=consumer.agent.name)
         if subscription.ordered:
             self._unpark_next(delivery)
         return "done"
@@ -337,12 +502,25 @@ class Dispatcher:
         delivery.known = True
         recorded, delivery.recorded = delivery.recorded, _nothing
         recorded()
+        if delivery.arrival is not None:
+            delivery.arrival.note()
 
-    async def _state(self, unit: Unit, delivery: Delivery) -> str:
-        """Of an inbox row that stands."""
+    async def _stands(self, unit: Unit, delivery: Delivery) -> str:
+        """Of an inbox row that stands: how it ended, or "" when it is to be handled, by this worker from now on."""
         (row,) = await unit.db.all(journal.GET_INBOX, self._inbox_key(delivery))
         delivery.attempts = row["attempts"]
-        return row["state"]
+        if row["state"] in (DONE, DEAD):
+            return "duplicate"
+        if row["owner"] != self._owner:
+            if self._worker is not None and await self._worker.lives(row["owner"]):
+                return "elsewhere"
+            await unit.db.run(journal.TAKE_INBOX, {**self._inbox_key(delivery), "p_owner": self._owner})
+        return ""
+
+    async def _finish(self, unit: Unit, delivery: Delivery) -> None:
+        key = {**self._inbox_key(delivery), "p_owner": self._owner, "p_done": self._world.clock.now()}
+        if await unit.db.run(journal.FINISH_INBOX, key) == 0:
+            raise _Lost
 
     def _inbox_key(self, delivery: Delivery) -> dict[str, object]:
         return {"p_consumer": delivery.consumer.name, "p_source": delivery.event.source, "p_id": delivery.event.id}
@@ -358,23 +536,31 @@ class Dispatcher:
             "attempts": delivery.attempts,
             "received_at": now,
             "done_at": now if state == DONE else None,
+            "owner": None if state in (DONE, DEAD) else self._owner,
+            "body": None if state in (DONE, DEAD) or self._owner is None else _body(delivery.event),
         }
 
     # --- order -------------------------------------------------------------------------------------------------
 
-    async def _check_order(self, unit: Unit, delivery: Delivery) -> None:
-        """Advance the subject's sequence, or raise _Early when an earlier one is missing and may still come."""
+    async def _check_order(self, unit: Unit, delivery: Delivery, *, ends: bool) -> None:
+        """Advance the subject's sequence, or raise _Early when an earlier one is missing and may still come, or is being
+        handled by another worker now. `ends`: this handling ends with the same commit."""
         event = delivery.event
         if event.sequence is None or event.subject is None:
             return
-        last = await self._last(unit.db, delivery)
-        waited = delivery.patience is not None and delivery.patience <= self._world.clock.now()
-        if event.sequence > last + 1 and not waited:
-            raise _Early
-        await self._pass(unit, delivery, last)
+        order = await self._order(unit.db, delivery)
+        last, taken = order
+        if event.sequence > last + 1:
+            waited = delivery.patience is not None and delivery.patience <= self._world.clock.now()
+            if not waited or last < taken < event.sequence:
+                raise _Early
+        if ends:
+            await self._pass(unit, delivery, order)
+        elif event.sequence > taken:
+            await self._set_order(unit, delivery, last, event.sequence)
 
-    async def _last(self, db: Session, delivery: Delivery) -> int:
-        """The highest sequence of the subject that has been handled."""
+    async def _order(self, db: Session, delivery: Delivery) -> tuple[int, int]:
+        """The highest sequences of the subject whose handling has ended, and has begun."""
         row = await db.first(
             journal.GET_ORDER,
             {
@@ -383,48 +569,98 @@ class Dispatcher:
                 "p_subject": delivery.event.subject,
             },
         )
-        return row["last"] if row is not None else 0
+        return (row["last"], row["taken"]) if row is not None else (0, 0)
 
-    async def _pass(self, unit: Unit, delivery: Delivery, last: int) -> None:
-        if delivery.event.sequence is not None and delivery.event.sequence > last:
-            await unit.db.run(
-                journal.SET_ORDER,
-                {
-                    "consumer": delivery.consumer.name,
-                    "type": delivery.event.type,
-                    "subject": delivery.event.subject,
-                    "last": delivery.event.sequence,
-                    "at": self._world.clock.now(),
-                },
-            )
+    async def _pass(self, unit: Unit, delivery: Delivery, order: tuple[int, int]) -> None:
+        """Its handling has ended."""
+        sequence, (last, taken) = delivery.event.sequence, order
+        if sequence is not None and delivery.event.subject is not None and sequence > last:
+            await self._set_order(unit, delivery, sequence, max(taken, sequence))
+
+    async def _set_order(self, unit: Unit, delivery: Delivery, last: int, taken: int) -> None:
+        await unit.db.run(
+            journal.SET_ORDER,
+            {
+                "consumer": delivery.consumer.name,
+                "type": delivery.event.type,
+                "subject": delivery.event.subject,
+                "last": last,
+                "taken": taken,
+                "at": self._world.clock.now(),
+            },
+        )
 
     async def _park(self, delivery: Delivery) -> str:
         """Keep an early event durably, out of its lane's way, until its turn or until it has waited long enough."""
-        due = delivery.patience or self._world.clock.now() + delivery.subscription.order_wait
+        now = self._world.clock.now()
+        due = delivery.patience or now + delivery.subscription.order_wait
+        if due <= now:  # its predecessor is being handled elsewhere: that ends, one way or the other
+            due = now + delivery.subscription.order_wait
 
         async def work(unit: Unit) -> bool:
-            if await self._last(unit.db, delivery) >= _sequence(delivery) - 1:
+            last, _ = await self._order(unit.db, delivery)
+            if last >= _sequence(delivery) - 1:
                 return False  # its predecessor has been finished meanwhile
             await self._write_state(unit, delivery, PARKED, due=due, error=None)
             return True
 
-        parked = await self._world.store.run(work)
+        parked = await self._world.store.run(work, agent=delivery.consumer.agent.name)
+        delivery.parked = True
         if parked:
             self._recorded(delivery)
             self._hold(delivery, due)
         else:
-            self.deliver(delivery)
+            self._again(delivery)
         return "parked"
+
+    def _again(self, delivery: Delivery) -> None:
+        delivery.parked = False
+        self.deliver(delivery)
 
     def _hold(self, delivery: Delivery, due: datetime) -> None:
         delivery.patience = due
+        delivery.parked = True
         self._parked.setdefault(_place(delivery), []).append(delivery)
-        self._wait(due, lambda: self._lose_patience(delivery))
+        if self._worker is None:
+            self._wait(due, lambda: self._lose_patience(delivery))
+        else:
+            self._look(delivery)
+        if delivery.arrival is not None:
+            delivery.arrival.end()  # kept, and seen to: nobody need wait
+
+    def _look(self, delivery: Delivery) -> None:
+        """Another worker may have ended its predecessor: look now and then, until patience ends."""
+        due = delivery.patience or self._world.clock.now()
+
+        def look() -> None:
+            if delivery not in self._parked.get(_place(delivery), ()):
+                return
+            if due <= self._world.clock.now():
+                self._lose_patience(delivery)
+                return
+            task = asyncio.get_running_loop().create_task(self._look_for_predecessor(delivery))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        self._wait(min(due, self._world.clock.now() + PARKED_LOOK), look)
+
+    async def _look_for_predecessor(self, delivery: Delivery) -> None:
+        try:
+            last, _ = await self._order(self._world.store.reader, delivery)
+        except (TemporaryError, TimeoutError):
+            last = 0
+        if delivery not in self._parked.get(_place(delivery), ()):
+            return
+        if last >= _sequence(delivery) - 1:
+            self._release(delivery)
+        else:
+            self._look(delivery)
 
     async def hold(self, delivery: Delivery, due: datetime) -> None:
         """Park again what a killed process had parked, unless its turn has come."""
         delivery.patience = due
-        if await self._last(self._world.store.reader, delivery) >= _sequence(delivery) - 1:
+        last, _ = await self._order(self._world.store.reader, delivery)
+        if last >= _sequence(delivery) - 1:
             self.deliver(delivery)
         else:
             self._hold(delivery, due)
@@ -443,7 +679,7 @@ class Dispatcher:
         waiting.remove(delivery)
         if not waiting:
             del self._parked[_place(delivery)]
-        self.deliver(delivery)
+        self._again(delivery)
 
     def _unpark_next(self, delivery: Delivery) -> None:
         for other in sorted(self._parked.get(_place(delivery), ()), key=_sequence):
@@ -456,11 +692,17 @@ class Dispatcher:
         self, unit: Unit, delivery: Delivery, state: str, *, due: datetime | None, error: str | None
     ) -> None:
         """Whether its inbox row stands or was rolled back with the handler."""
-        await unit.db.run(journal.INSERT_INBOX, self._inbox_row(delivery, state))
-        await unit.db.run(
+        row = self._inbox_row(delivery, state)
+        new = 0
+        if not delivery.known:
+            new = await unit.db.run(journal.INSERT_INBOX, row)
+            if not new and (await self._stands(unit, delivery)):
+                raise _Lost  # a duplicate that another worker has recorded meanwhile
+        changed = await unit.db.run(
             journal.SET_INBOX,
             {
                 **self._inbox_key(delivery),
+                "p_owner": row["owner"] if new else self._owner,
                 "p_state": state,
                 "p_attempts": delivery.attempts,
                 "p_due": due,
@@ -468,6 +710,8 @@ class Dispatcher:
                 "p_error": error,
             },
         )
+        if changed == 0:
+            raise _Lost
 
     async def _retry(self, delivery: Delivery, delay: timedelta, reason: str) -> str:
         due = self._world.clock.now() + delay
@@ -476,7 +720,7 @@ class Dispatcher:
             await self._write_state(unit, delivery, RETRY, due=due, error=reason)
             await unit.db.run(journal.FORGET_FAILED, self._inbox_key(delivery))
 
-        await self._world.store.run(work)
+        await self._world.store.run(work, agent=delivery.consumer.agent.name)
         self._recorded(delivery)
         delivery.not_before = due
         return "retried"
@@ -493,9 +737,9 @@ class Dispatcher:
                 reason=reason, attempts=delivery.attempts, error=error, at=now,
             )  # fmt: skip
             if ordered:  # it counts as passed: those after it do not wait for it
-                await self._pass(unit, delivery, await self._last(unit.db, delivery))
+                await self._pass(unit, delivery, await self._order(unit.db, delivery))
 
-        await self._world.store.run(work)
+        await self._world.store.run(work, agent=delivery.consumer.agent.name)
         self._recorded(delivery)
         _log.error("event.dead", consumer=delivery.consumer.name, event_type=delivery.event.type,
                    event_id=delivery.event.id, reason=reason, error=error)  # fmt: skip
@@ -535,11 +779,28 @@ class Dispatcher:
     async def drain(self, grace: float) -> None:
         """Begin nothing new, let what runs finish for `grace` seconds, then cancel it: it resumes at the next start."""
         self._draining = True
+        for lane in self._lanes.values():
+            for delivery in lane.waiting:
+                self._refuse(delivery, _stopping())
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for delivery in list(self._arrivals.values()):
+            self._refuse(delivery, _stopping())
+
+
+def _stopping() -> TemporaryError:
+    return TemporaryError("this process is stopping; another one takes it", code="draining")
+
+
+def _key(delivery: Delivery) -> tuple[str, str, str]:
+    return delivery.consumer.name, delivery.event.source, delivery.event.id
+
+
+def _body(event: Envelope) -> str:
+    return cloudevents.to_structured(event).decode()
 
 
 def _place(delivery: Delivery) -> tuple[str, str, str | None]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     delete,
     func,
     or_,
@@ -37,10 +38,12 @@ from agent_store.kernel.tables import (
     dead,
     fences,
     inbox,
+    marks,
     order,
     outbox,
     steps,
     timers,
+    workers,
 )
 
 _COLUMNS = (
@@ -52,12 +55,16 @@ _COLUMNS = (
 INSERT_EVENT = insert(outbox).on_conflict_do_nothing(index_elements=[outbox.c.source, outbox.c.id])
 MARK_PUBLISHED = (
     update(outbox)
-    .where(outbox.c.source == bindparam("p_source"), outbox.c.id == bindparam("p_id"))
+    .where(tuple_(outbox.c.source, outbox.c.id).in_(bindparam("keys", expanding=True)))
     .values(published=True)
 )
 INSERT_TIMER = insert(timers).on_conflict_do_nothing()
 DUE_TIMERS = (
-    select(timers).where(timers.c.due_at <= bindparam("now")).order_by(timers.c.due_at).limit(bindparam("most"))
+    select(timers)
+    .where(timers.c.due_at <= bindparam("now"))
+    .order_by(timers.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
 )
 NEXT_TIMER = select(func.min(timers.c.due_at).label("due_at"))
 DELETE_TIMER = delete(timers).where(timers.c.source == bindparam("p_source"), timers.c.id == bindparam("p_id"))
@@ -68,10 +75,12 @@ _THIS = and_(
     inbox.c.source == bindparam("p_source"),
     inbox.c.id == bindparam("p_id"),
 )
-GET_INBOX = select(inbox.c.state, inbox.c.attempts, inbox.c.due_at).where(_THIS)
+_MINE = inbox.c.owner.is_not_distinct_from(bindparam("p_owner"))
+GET_INBOX = select(inbox.c.state, inbox.c.attempts, inbox.c.due_at, inbox.c.owner).where(_THIS)
+TAKE_INBOX = update(inbox).where(_THIS).values(owner=bindparam("p_owner"))
 SET_INBOX = (
     update(inbox)
-    .where(_THIS)
+    .where(_THIS, _MINE)
     .values(
         state=bindparam("p_state"),
         attempts=bindparam("p_attempts"),
@@ -80,11 +89,27 @@ SET_INBOX = (
         error=bindparam("p_error"),
     )
 )
-FINISH_INBOX = update(inbox).where(_THIS).values(state=DONE, done_at=bindparam("p_done"), due_at=None, body=None)
+FINISH_INBOX = (
+    update(inbox)
+    .where(_THIS, _MINE, text("state NOT IN ('done', 'dead')"))
+    .values(state=DONE, done_at=bindparam("p_done"), due_at=None, body=None)
+)
+"""Touches no row when another worker has taken the event over meanwhile: then this one's work is not to count."""
+PUT_DOWN = (
+    update(inbox)
+    .where(text("state NOT IN ('done', 'dead')"), _MINE)
+    .values(
+        owner=None,
+        state=case((inbox.c.state == ACCEPTED, RETRY), else_=inbox.c.state),
+        due_at=case((inbox.c.state == ACCEPTED, None), else_=inbox.c.due_at),
+    )
+)
+"""What a worker holds when it stops in good order: nobody's, and no crash is to be counted."""
+COUNT_CRASH = update(inbox).where(_THIS).values(attempts=inbox.c.attempts + 1)
 OPEN_INBOX = (
     select(outbox.c.seq, inbox.c.consumer, inbox.c.state, inbox.c.attempts, inbox.c.due_at, *_COLUMNS)
     .select_from(inbox.join(outbox, and_(inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id)))
-    .where(or_(inbox.c.state == ACCEPTED, inbox.c.state == RETRY, inbox.c.state == PARKED))
+    .where(text("state NOT IN ('done', 'dead')"))
     .order_by(outbox.c.seq)
 )
 PENDING_EVENTS = (
@@ -96,7 +121,7 @@ PENDING_EVENTS = (
 )
 CONSUMERS_OF = select(inbox.c.consumer).where(inbox.c.source == bindparam("p_source"), inbox.c.id == bindparam("p_id"))
 
-GET_ORDER = select(order.c.last).where(
+GET_ORDER = select(order.c.last, order.c.taken).where(
     order.c.consumer == bindparam("p_consumer"),
     order.c.type == bindparam("p_type"),
     order.c.subject == bindparam("p_subject"),
@@ -104,7 +129,11 @@ GET_ORDER = select(order.c.last).where(
 _set_order = insert(order)
 SET_ORDER = _set_order.on_conflict_do_update(
     index_elements=[order.c.consumer, order.c.type, order.c.subject],
-    set_={"last": _set_order.excluded["last"], "at": _set_order.excluded["at"]},
+    set_={
+        "last": _set_order.excluded["last"],
+        "taken": _set_order.excluded["taken"],
+        "at": _set_order.excluded["at"],
+    },
 )
 
 INSERT_STEP = insert(steps)
@@ -142,8 +171,114 @@ SET_FENCE = _set_fence.on_conflict_do_update(
 INSERT_DEAD = insert(dead)
 LIST_DEAD = select(dead).order_by(dead.c.seq.desc()).limit(bindparam("most"))
 GET_DEAD = select(dead).where(dead.c.seq == bindparam("p_seq"))
-MARK_REPLAYED = update(dead).where(dead.c.seq == bindparam("p_seq")).values(replayed_at=bindparam("p_at"))
-REOPEN_INBOX = update(inbox).where(_THIS).values(state=ACCEPTED, attempts=0, due_at=None, done_at=None, error=None)
+MARK_REPLAYED = (
+    update(dead)
+    .where(dead.c.seq == bindparam("p_seq"))
+    .values(replayed_at=bindparam("p_at"), dropped_at=None, by=bindparam("p_by"))
+)
+MARK_DROPPED = (
+    update(dead)
+    .where(dead.c.seq == bindparam("p_seq"), dead.c.replayed_at.is_(None), dead.c.dropped_at.is_(None))
+    .values(dropped_at=bindparam("p_at"), by=bindparam("p_by"))
+)
+_WAITING = text("replayed_at IS NULL AND dropped_at IS NULL")
+AUTO_DEAD = (
+    select(dead)
+    .where(_WAITING, dead.c.auto.is_(True), dead.c.seq > bindparam("after"))
+    .order_by(dead.c.seq)
+    .limit(bindparam("most"))
+)
+"""What waits for its consumer to be reachable again."""
+DEAD_OF = select(dead.c.seq).where(
+    _WAITING,
+    dead.c.consumer == bindparam("p_consumer"),
+    dead.c.source == bindparam("p_source"),
+    dead.c.id == bindparam("p_id"),
+)
+REOPEN_INBOX = (
+    update(inbox)
+    .where(_THIS, inbox.c.state == DEAD)
+    .values(
+        state=RETRY, attempts=0, due_at=None, done_at=None, error=None,
+        owner=bindparam("p_owner"), body=bindparam("p_body"),
+    )
+)  # fmt: skip
+
+# --- workers: who sees to which inbox rows, on a network bus
+
+_beat = insert(workers)
+BEAT = _beat.on_conflict_do_update(
+    index_elements=[workers.c.id],
+    set_={"beat": workers.c.beat + 1, "consumers": _beat.excluded["consumers"], "at": _beat.excluded["at"]},
+)
+WORKERS = select(workers.c.id, workers.c.beat, workers.c.consumers)
+DELETE_WORKER = delete(workers).where(workers.c.id == bindparam("p_id"))
+DELETE_WORKERS = delete(workers)
+
+
+def _nobodys(owner: ColumnElement[str | None]) -> ColumnElement[bool]:
+    """Its owner is none, gone, or among the `dead` ones that were watched standing still."""
+    return or_(
+        owner.is_(None),
+        owner.not_in(select(workers.c.id)),
+        owner.in_(bindparam("dead", expanding=True)),
+    )
+
+
+_orphans = (
+    select(inbox.c.consumer, inbox.c.source, inbox.c.id)
+    .where(
+        inbox.c.consumer.in_(bindparam("consumers", expanding=True)),
+        text("state NOT IN ('done', 'dead')"),
+        _nobodys(inbox.c.owner),
+    )
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+CLAIM_ORPHANS = (
+    update(inbox)
+    .where(tuple_(inbox.c.consumer, inbox.c.source, inbox.c.id).in_(_orphans))
+    .values(
+        owner=bindparam("p_owner"),
+        # Accepted: it was being handled when its worker died, and may have been why.
+        attempts=case((inbox.c.state == ACCEPTED, inbox.c.attempts + 1), else_=inbox.c.attempts),
+    )
+    .returning(
+        inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.state, inbox.c.attempts, inbox.c.due_at,
+        inbox.c.received_at, inbox.c.body,
+    )
+)  # fmt: skip
+ORPHANS = (
+    select(inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.body)
+    .where(text("state NOT IN ('done', 'dead')"), _nobodys(inbox.c.owner))
+    .limit(bindparam("most"))
+)
+
+_take_duty = insert(marks)
+TAKE_DUTY = _take_duty.on_conflict_do_update(
+    index_elements=[marks.c.name],
+    set_={"owner": _take_duty.excluded["owner"]},
+    where=or_(marks.c.owner == _take_duty.excluded["owner"], _nobodys(marks.c.owner)),
+)
+"""Touches no row while another living worker has the duty."""
+GET_MARK = select(marks.c.value).where(marks.c.name == bindparam("p_name"))
+SET_MARK = update(marks).where(marks.c.name == bindparam("p_name")).values(value=bindparam("p_value"))
+
+STALE_EVENTS = (
+    select(outbox.c.seq, *_COLUMNS)
+    .where(text("NOT kernel_outbox.published"), outbox.c.seq > bindparam("after"), outbox.c.seq <= bindparam("until"))
+    .order_by(outbox.c.seq)
+    .limit(bindparam("most"))
+)
+EVENTS_UNTIL = (
+    select(outbox.c.seq, outbox.c.published, *_COLUMNS)
+    .where(outbox.c.seq > bindparam("after"), outbox.c.seq <= bindparam("until"))
+    .order_by(outbox.c.seq)
+    .limit(bindparam("most"))
+)
+RECORDED = select(inbox.c.consumer, inbox.c.source, inbox.c.id).where(
+    tuple_(inbox.c.source, inbox.c.id).in_(bindparam("keys", expanding=True))
+)
 GET_EVENT = select(*_COLUMNS).where(outbox.c.source == bindparam("p_source"), outbox.c.id == bindparam("p_id"))
 
 EVENTS_AFTER = (
@@ -293,7 +428,15 @@ async def write_timers(db: Session, due: Sequence[tuple[Envelope, datetime]]) ->
 
 
 async def write_dead(
-    db: Session, consumer: str, event: Envelope, *, reason: str, attempts: int, error: str, at: datetime
+    db: Session,
+    consumer: str,
+    event: Envelope,
+    *,
+    reason: str,
+    attempts: int,
+    error: str,
+    at: datetime,
+    auto: bool = False,
 ) -> None:
     await db.run(
         INSERT_DEAD,
@@ -307,6 +450,7 @@ async def write_dead(
             "error": error,
             "body": cloudevents.to_structured(event).decode(),
             "at": at,
+            "auto": auto,
         },
     )
 

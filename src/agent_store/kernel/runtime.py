@@ -10,19 +10,23 @@ from typing import Any, TypeVar
 from sqlalchemy import MetaData
 
 from agent_store.kernel import cloudevents, journal, tables
+from agent_store.kernel.bus import Bus
 from agent_store.kernel.clock import Clock, SystemClock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Context, Row
 from agent_store.kernel.contexts import TransactionContext, World, new_trace
 from agent_store.kernel.dispatcher import Delivery, Dispatcher
-from agent_store.kernel.errors import NotFound
+from agent_store.kernel.errors import Conflict, NotFound, TemporaryError
 from agent_store.kernel.event import Envelope, Event, wrap
 from agent_store.kernel.ids import new_id
 from agent_store.kernel.metrics import Metrics, NoMetrics
+from agent_store.kernel.network import Network
+from agent_store.kernel.reconciler import mark_replayed
 from agent_store.kernel.steward import Steward
 from agent_store.kernel.store import Store, Unit
 from agent_store.kernel.tool import Principal, Tool
-from agent_store.kernel.toolbox import LocalToolbox
+from agent_store.kernel.toolbox import LocalToolbox, Toolbox
+from agent_store.kernel.worker import LEASE_SECONDS, Worker
 
 R = TypeVar("R")
 
@@ -39,24 +43,48 @@ class Runtime:
         ports: Mapping[type[Any], object] | None = None,
         metrics: Metrics | None = None,
         retention: timedelta = timedelta(days=30),
+        bus: Bus | None = None,
+        toolbox: Callable[[LocalToolbox], Toolbox] | None = None,
+        keeper: bool | None = None,
+        lease: float = LEASE_SECONDS,
     ) -> None:
+        """`bus`: what carries events to other processes; None: this process is the whole store. `toolbox` wraps the local
+        tools with those of other processes. `keeper`: run schedules and retention here (by default where there is no
+        bus). `lease` in seconds: after that another process takes over what a dead one left."""
         self.store = store
         self.clock = clock or SystemClock()
         self.metrics = metrics or NoMetrics()
         self.toolbox = LocalToolbox(self.metrics)
-        self.world = World(store, self.clock, self.toolbox, {Metrics: self.metrics, **(ports or {})})
+        tools = toolbox(self.toolbox) if toolbox is not None else self.toolbox
+        self.world = World(store, self.clock, tools, {Metrics: self.metrics, **(ports or {})})
         self.toolbox.bind(self.world)
-        self.dispatcher = Dispatcher(self.world, self.metrics)
-        self.steward = Steward(self.world, self.dispatcher, retention=retention)
+        worker = Worker(store, self.clock, lease=lease) if bus is not None else None
+        self.dispatcher = Dispatcher(self.world, self.metrics, worker)
+        self.network: Network | None = None
+        if bus is not None and worker is not None:
+            self.network = Network(bus, worker, self.dispatcher, self.clock, self.metrics)
+        self.steward = Steward(
+            self.world,
+            self.dispatcher,
+            retention=retention,
+            keeper=bus is None if keeper is None else keeper,
+            shared=bus is not None,
+        )
         self._consumers = list(consumers)
         self._watch: asyncio.Task[None] | None = None
-        store.ask_heard(self.dispatcher.hears)
+        if self.network is None:
+            store.ask_heard(self.dispatcher.hears)
+        else:
+            self.steward.duties.append(self.network.tick)
         store.on_commit(self._committed)
         self.listeners: list[Callable[[Sequence[Envelope]], None]] = []
         """Called with every committed batch of events (`events tail`, live screens)."""
 
     def _committed(self, events: Sequence[Envelope], due: Sequence[datetime]) -> None:
-        self.dispatcher.publish(events, fresh=True)
+        if self.network is None:
+            self.dispatcher.publish(events, fresh=True)
+        else:
+            self.network.offer(events)
         self.steward.notice(due)
         if events:
             for listener in self.listeners:
@@ -75,34 +103,44 @@ class Runtime:
                 ddl[consumer.agent.name] = consumer.agent.ddl.get(self.store.kind, ())
         await self.store.create(metadata, ddl)
         for consumer in self._consumers:
-            self.add(consumer)
-        taken = await self.steward.recover()
+            self._add(consumer)
+        if self.network is None:
+            taken = await self.steward.recover()
+        else:
+            taken = await self.network.start(self._consumers)
         if watch:
             self._watch = asyncio.create_task(self.steward.run(), name="steward")
         return taken
 
     @property
     def healthy(self) -> bool:
-        """False when the task that keeps time has broken off: a restart takes everything up."""
-        return self._watch is None or not self._watch.done()
+        """False when the task that keeps time, or the one that publishes, has broken off: a restart takes all up."""
+        return (self._watch is None or not self._watch.done()) and (self.network is None or self.network.relay.healthy)
 
-    def add(self, consumer: Consumer) -> None:
+    async def add(self, consumer: Consumer) -> None:
         """A consumer more, live (a brand that is added while the store runs)."""
+        if self._add(consumer) and self.network is not None:
+            await self.network.add(consumer)
+
+    def _add(self, consumer: Consumer) -> bool:
         if self.dispatcher.consumer(consumer.name) is not None:
-            return
+            return False
         self.dispatcher.add(consumer)
         self.toolbox.add(consumer)
         self.steward.add(consumer)
+        return True
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """No new events for it, none of its tools and schedules; what waits for it stays in the outbox and the inbox."""
         self.dispatcher.remove(name)
         self.toolbox.remove(name)
         self.steward.remove(name)
+        if self.network is not None:
+            await self.network.remove(name)
 
     async def call(self, tool: Tool[R], principal: Principal | None = None, key: str | None = None) -> R:
         """Call a tool from the edge (an API, a page, the command line)."""
-        return await self.toolbox.call(tool, principal or Principal(), key=key)
+        return await self.world.toolbox.call(tool, principal or Principal(), key=key)
 
     async def transact(
         self, consumer_name: str, change: Callable[[Context], Awaitable[R]], *, principal: Principal | None = None
@@ -121,7 +159,7 @@ class Runtime:
                 TransactionContext(self.world, consumer, cause, principal or Principal(), cause.id, unit)
             )
 
-        return await self.store.run(work)
+        return await self.store.run(work, agent=consumer.agent.name)
 
     async def publish(
         self, event: Event, *, source: str = "/agent-store/edge", brand: str | None = None, channel: str | None = None
@@ -149,30 +187,66 @@ class Runtime:
         """The latest dead letters, newest first."""
         return await self.store.reader.all(journal.LIST_DEAD, {"most": limit})
 
-    async def replay(self, seq: int) -> None:
-        """Reopen the inbox row of the consumer that failed, and of no other, and try again. Raises NotFound."""
+    async def dead_letter(self, seq: int) -> Row:
+        """Raises NotFound."""
         row = await self.store.reader.first(journal.GET_DEAD, {"p_seq": seq})
         if row is None:
             raise NotFound(f"there is no dead letter {seq}")
+        return row
+
+    async def replay(self, seq: int, *, by: str = "staff") -> None:
+        """Reopen the inbox row of the consumer that failed, and of no other, and try again: here when it runs here, else
+        by whichever process serves it. One that never reached its consumer is handed to it now.
+
+        Raises NotFound; Conflict when it cannot be read; TemporaryError when its consumer cannot be reached.
+        """
+        row = await self.dead_letter(seq)
+        if row["reason"] == "unreadable":
+            raise Conflict(f"dead letter {seq} is no event that could be handled: look at it, then drop it")
         consumer = self.dispatcher.consumer(row["consumer"])
         event = cloudevents.from_structured(row["body"].encode(), now=self.clock.now())
         subscription = consumer.subscription(event) if consumer else None
-        if consumer is None or subscription is None:
+        if subscription is None and (consumer is not None or self.network is None):
             raise NotFound(f"{row['consumer']} does not run here or no longer hears {event.type}")
-        key = {"p_consumer": consumer.name, "p_source": event.source, "p_id": event.id}
+        key = {"p_consumer": row["consumer"], "p_source": event.source, "p_id": event.id}
+        owner = self.network.worker.id if self.network is not None and consumer is not None else None
 
-        async def work(unit: Unit) -> None:
-            await unit.db.run(journal.REOPEN_INBOX, key)
-            await unit.db.run(journal.FORGET_FAILURES, key)  # what failed is tried again, what succeeded is not
-            await unit.db.run(journal.MARK_REPLAYED, {"p_seq": seq, "p_at": self.clock.now()})
+        async def work(unit: Unit) -> str:
+            body = row["body"] if self.network is not None else None
+            if await unit.db.first(journal.GET_INBOX, key) is None:
+                return "absent"
+            opened = await unit.db.run(journal.REOPEN_INBOX, {**key, "p_owner": owner, "p_body": body})
+            if opened:
+                await unit.db.run(journal.FORGET_FAILURES, key)  # what failed is tried again, what succeeded is not
+            await unit.db.run(journal.MARK_REPLAYED, {"p_seq": seq, "p_at": self.clock.now(), "p_by": by})
+            return "opened" if opened else "stands"  # it stands open or done: an earlier replay has seen to that
 
-        await self.store.run(work)
-        self.dispatcher.deliver(Delivery(consumer, subscription, event, lambda: None, known=True, resumed=True))
+        found = await self.store.run(work)
+        if found != "absent":
+            if found == "opened" and consumer is not None and subscription is not None:
+                delivery = Delivery(consumer, subscription, event, lambda: None, known=True, resumed=True)
+                self.dispatcher.resume(delivery, journal.RETRY, None)
+            return
+        if self.network is None or not await self.network.bus.redeliver(row["consumer"], event):
+            raise TemporaryError(f"{row['consumer']} cannot be reached now; try again when it runs", code="unreachable")
+        await mark_replayed(self.world, seq, by=by, at=self.clock.now())
+
+    async def drop(self, seq: int, *, by: str = "staff") -> None:
+        """Give a dead letter up: it stays on record, and is not waited for. Raises NotFound, Conflict."""
+        await self.dead_letter(seq)
+
+        async def work(unit: Unit) -> int:
+            return await unit.db.run(journal.MARK_DROPPED, {"p_seq": seq, "p_at": self.clock.now(), "p_by": by})
+
+        if await self.store.run(work) == 0:
+            raise Conflict(f"dead letter {seq} has been replayed or dropped before")
 
     async def settle(self) -> None:
         """Wait until nothing is being handled and nothing is due now (retries and timers in the future stay)."""
         while True:
             await self.dispatcher.idle()
+            if self.network is not None:
+                await self.network.relay.idle()
             await self.steward.flush()
             await asyncio.sleep(0)
             if self.dispatcher.active == 0:
@@ -185,7 +259,16 @@ class Runtime:
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
         try:
+            if self.network is not None:
+                await self.network.bus.drain()
             await self.dispatcher.drain(grace)
+            if self.network is not None:
+                await self.network.relay.stop(min(grace, 5.0))
             await self.steward.flush()
+            if self.network is not None:
+                await self.network.worker.end()
+                await self.network.bus.stop()
+            else:
+                await self.steward.put_down()
         finally:
             await self.store.close()

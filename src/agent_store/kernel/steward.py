@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -20,7 +20,7 @@ from agent_store.kernel.dispatcher import Delivery, Dispatcher
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.ids import derived_id
-from agent_store.kernel.journal import PARKED, RETRY
+from agent_store.kernel.journal import ACCEPTED, PARKED, RETRY
 from agent_store.kernel.store import Unit
 
 _log = structlog.get_logger("agent_store.steward")
@@ -31,10 +31,25 @@ _MARKS = 2000
 
 
 class Steward:
-    def __init__(self, world: World, dispatcher: Dispatcher, *, retention: timedelta = timedelta(days=30)) -> None:
+    """`shared`: other processes set timers too, so the table is looked at each time. `keeper`: this process runs the
+    schedules and the retention; of several processes on one database, the steward is that."""
+
+    def __init__(
+        self,
+        world: World,
+        dispatcher: Dispatcher,
+        *,
+        retention: timedelta = timedelta(days=30),
+        keeper: bool = True,
+        shared: bool = False,
+    ) -> None:
         self._world = world
         self._dispatcher = dispatcher
         self._retention = retention
+        self._keeper = keeper
+        self._shared = shared
+        self.duties: list[Callable[[], Awaitable[None]]] = []
+        """What else is done at each tick (a worker's beat, the reconciler)."""
         self._consumers: list[Consumer] = []
         self._next_timer: datetime | None = None
         self._ticks: dict[tuple[str, str], datetime] = {}
@@ -69,9 +84,11 @@ class Steward:
             subscription = consumer.subscription(event) if consumer else None
             if consumer is None or subscription is None:
                 continue
-            delivery = Delivery(
-                consumer, subscription, event, _nothing, attempts=row["attempts"], known=True, resumed=True
-            )
+            attempts: int = row["attempts"]
+            if row["state"] == ACCEPTED:  # it was being handled when the process died, and may have been why
+                attempts += 1
+                await self._count_crash(consumer, event)
+            delivery = Delivery(consumer, subscription, event, _nothing, attempts=attempts, known=True, resumed=True)
             deliveries.append((row["seq"], delivery, row["state"], row["due_at"]))
             taken += 1
         after = 0
@@ -95,18 +112,34 @@ class Steward:
                 self._dispatcher.deliver_later(item, due)
             else:
                 self._dispatcher.deliver(item)
-        row = await self._world.store.reader.first(journal.NEXT_TIMER)
-        self._next_timer = row["due_at"] if row else None
+        self._next_timer = await self._nearest_timer()
         return taken
+
+    async def _nearest_timer(self) -> datetime | None:
+        row = await self._world.store.reader.first(journal.NEXT_TIMER)
+        return row["due_at"] if row else None
+
+    async def _count_crash(self, consumer: Consumer, event: Envelope) -> None:
+        key = {"p_consumer": consumer.name, "p_source": event.source, "p_id": event.id}
+
+        async def work(unit: Unit) -> None:
+            await unit.db.run(journal.COUNT_CRASH, key)
+
+        await self._world.store.run(work)
 
     async def tick(self) -> None:
         """Do everything that is due by the clock: retries, timers, schedules, marks, retention."""
         now = self._world.clock.now()
         self._dispatcher.run_due(now)
+        if self._shared and self._keeper:
+            self._next_timer = await self._nearest_timer()
         await self._fire_timers(now)
-        await self._emit_ticks(now)
+        if self._keeper:
+            await self._emit_ticks(now)
         await self.flush()
-        if self._next_sweep is None or now >= self._next_sweep:
+        for duty in self.duties:
+            await duty()
+        if self._keeper and (self._next_sweep is None or now >= self._next_sweep):
             await self._sweep(now)
             self._next_sweep = now + timedelta(hours=1)
 
@@ -120,9 +153,14 @@ class Steward:
                     await unit.db.run(journal.DELETE_TIMER, {"p_source": row["source"], "p_id": row["id"]})
                 return len(rows)
 
-            await self._world.store.run(work)
-            row = await self._world.store.reader.first(journal.NEXT_TIMER)
-            self._next_timer = row["due_at"] if row else None
+            fired = await self._world.store.run(work)
+            if self._shared and not self._keeper:
+                self._next_timer = None  # the others' timers are the steward's to fire
+                return
+            nearest = await self._nearest_timer()
+            if not fired and nearest is not None:  # another process fires them at this moment
+                nearest = max(nearest, now + timedelta(milliseconds=200))
+            self._next_timer = nearest
 
     async def _emit_ticks(self, now: datetime) -> None:
         """The last planned time of every schedule, as an event with an id that comes out the same wherever it is made:
@@ -148,13 +186,20 @@ class Steward:
                 await self._world.store.run(work)
                 self._ticks[key] = planned
 
+    async def put_down(self) -> None:
+        """This process stops in good order: what it has not finished counts as no crash at the next start."""
+
+        async def work(unit: Unit) -> None:
+            await unit.db.run(journal.PUT_DOWN, {"p_owner": None})
+
+        await self._world.store.run(work)
+
     async def flush(self) -> None:
         """Mark in the outbox what every consumer has recorded."""
         while published := self._dispatcher.take_published(_MARKS):
 
             async def work(unit: Unit, published: list[tuple[str, str]] = published) -> None:
-                rows = [{"p_source": source, "p_id": id} for source, id in published]
-                await unit.db.many(journal.MARK_PUBLISHED, rows)
+                await unit.db.run(journal.MARK_PUBLISHED, {"keys": published})
 
             try:
                 await self._world.store.run(work)

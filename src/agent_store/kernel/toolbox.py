@@ -140,7 +140,7 @@ class LocalToolbox:
                 await unit.db.run(journal.INSERT_CALL, _call_row(tool, call_key, digest, result, event, context.now()))
                 return result
 
-            return await world.store.run(transact, timeout=timeout)
+            return await world.store.run(transact, agent=consumer.agent.name, timeout=timeout)
         place = (tool.tool_name, call_key)
         turn = self._running.setdefault(place, _Turn())
         turn.callers += 1
@@ -190,14 +190,14 @@ class LocalToolbox:
                         journal.FORGET_FAILED, {"p_consumer": consumer.name, "p_source": source, "p_id": key}
                     )
 
-                await world.store.run(forget)
+                await world.store.run(forget, agent=consumer.agent.name)
             raise
 
         async def finish(unit: Unit) -> None:
             await context.end(unit)
             await unit.db.run(journal.INSERT_CALL, _call_row(tool, key, digest, result, event, context.now()))
 
-        await world.store.run(finish)
+        await world.store.run(finish, agent=consumer.agent.name)
         return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from agent_store.agents.catalog import importing, service
-from agent_store.agents.catalog.tables import SQLITE_DDL, metadata
+from agent_store.agents.catalog.tables import POSTGRES_DDL, SQLITE_DDL, metadata
 from agent_store.contracts.catalog import (
     Category,
     GetProducts,
@@ -26,7 +26,7 @@ from agent_store.kernel.agent import Agent
 from agent_store.kernel.context import Context
 from agent_store.kernel.tool import Principal
 
-catalog = Agent("catalog", tables=metadata, ddl={"sqlite": SQLITE_DDL})
+catalog = Agent("catalog", tables=metadata, ddl={"sqlite": SQLITE_DDL, "postgresql": POSTGRES_DDL})
 
 
 @catalog.on(PriceChanged)

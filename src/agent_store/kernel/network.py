@@ -1,0 +1,89 @@
+"""One process on a network bus: its worker, its relay, and what it takes over from workers that died."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from agent_store.kernel import cloudevents
+from agent_store.kernel.bus import Bus
+from agent_store.kernel.clock import Clock
+from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.dispatcher import Delivery, Dispatcher
+from agent_store.kernel.event import Envelope
+from agent_store.kernel.metrics import Metrics
+from agent_store.kernel.relay import Relay
+from agent_store.kernel.worker import BEAT_SECONDS, Worker
+
+
+class Network:
+    def __init__(
+        self,
+        bus: Bus,
+        worker: Worker,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.bus = bus
+        self.worker = worker
+        self.relay = Relay(bus, metrics, dispatcher.published)
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._next_beat = 0.0
+
+    async def start(self, consumers: Sequence[Consumer]) -> int:
+        """Returns how many unfinished events were taken over."""
+        self.worker.consumers = [consumer.name for consumer in consumers]
+        await self.worker.begin()
+        self.relay.start()
+        taken = await self.claim()
+        await self.bus.start(self._dispatcher, consumers)
+        self._next_beat = self._monotonic() + BEAT_SECONDS
+        return taken
+
+    async def tick(self) -> None:
+        """Beat, and take over what nobody sees to, when the time has come."""
+        if self._monotonic() < self._next_beat:
+            return
+        self._next_beat = self._monotonic() + BEAT_SECONDS
+        await self.worker.beat()
+        await self.claim()
+
+    async def claim(self) -> int:
+        taken = 0
+        for row in await self.worker.claim(self.worker.consumers):
+            consumer = self._dispatcher.consumer(row["consumer"])
+            if consumer is None or row["body"] is None:
+                continue
+            event = cloudevents.from_structured(row["body"].encode(), now=self._clock.now())
+            subscription = consumer.subscription(event)
+            if subscription is None:
+                continue
+            delivery = Delivery(
+                consumer, subscription, event, _nothing, attempts=row["attempts"], known=True, resumed=True
+            )
+            if self._dispatcher.resume(delivery, row["state"], row["due_at"]):
+                taken += 1
+        if taken:
+            self._metrics.count("taken_over", taken)
+        return taken
+
+    def offer(self, events: Sequence[Envelope]) -> None:
+        self.relay.offer(events)
+
+    async def add(self, consumer: Consumer) -> None:
+        self.worker.consumers = [*self.worker.consumers, consumer.name]
+        await self.bus.add(consumer)
+
+    async def remove(self, name: str) -> None:
+        self.worker.consumers = [consumer for consumer in self.worker.consumers if consumer != name]
+        await self.bus.remove(name)
+
+
+def _nothing() -> None:
+    pass

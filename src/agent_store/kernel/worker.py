@@ -1,0 +1,142 @@
+"""A worker: one process of consumers on a network bus, and who takes over what it leaves when it dies.
+
+Open inbox rows bear their worker's id. A worker counts its beat up in the database; one whose beat stands still for the
+lease, by the watcher's own monotonic clock, is dead: wall clocks have no part in it. A worker of the same consumer then
+claims its rows. A worker that was only paused finds when it wakes that the rows are no longer its own
+(`journal.FINISH_INBOX`), and nothing of what it did since counts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+
+from agent_store.kernel import journal
+from agent_store.kernel.clock import Clock
+from agent_store.kernel.context import Row
+from agent_store.kernel.ids import new_id
+from agent_store.kernel.store import Store, Unit
+
+BEAT_SECONDS = 2.0
+LEASE_SECONDS = 8.0
+_PAGE = 200
+
+
+class Worker:
+    """`monotonic` gives seconds; tests move their own."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        lease: float = LEASE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.id = new_id()
+        self.consumers: list[str] = []
+        self._store = store
+        self._clock = clock
+        self._lease = lease
+        self._monotonic = monotonic
+        self._seen: dict[str, tuple[int, float, list[str]]] = {}
+        """Of each other worker: its beat, when that beat was first seen, what it serves."""
+
+    async def begin(self) -> None:
+        """Say that this worker is there. On SQLite there is one process a file: all others are dead."""
+
+        async def work(unit: Unit) -> None:
+            if self._store.kind == "sqlite":
+                await unit.db.run(journal.DELETE_WORKERS)
+
+        await self._store.run(work)
+        await self.beat()
+
+    async def beat(self) -> None:
+        """Count up, and look at the others."""
+        row = {"id": self.id, "consumers": json.dumps(self.consumers), "beat": 0, "at": self._clock.now()}
+
+        async def work(unit: Unit) -> None:
+            await unit.db.run(journal.BEAT, row)
+
+        await self._store.run(work)
+        await self._observe()
+
+    async def _observe(self) -> None:
+        now = self._monotonic()
+        rows = await self._store.reader.all(journal.WORKERS)
+        seen: dict[str, tuple[int, float, list[str]]] = {}
+        for row in rows:
+            known = self._seen.get(row["id"])
+            since = known[1] if known is not None and known[0] == row["beat"] else now
+            seen[row["id"]] = (row["beat"], since, json.loads(row["consumers"]))
+        self._seen = seen
+
+    def _stands_still(self, since: float) -> bool:
+        return self._monotonic() - since > self._lease
+
+    @property
+    def dead(self) -> list[str]:
+        """Workers that were watched standing still for the lease."""
+        return [id for id, (_, since, _) in self._seen.items() if id != self.id and self._stands_still(since)]
+
+    @property
+    def served(self) -> set[str]:
+        """Consumers that some living worker serves, this one included."""
+        names = set(self.consumers)
+        for id, (_, since, consumers) in self._seen.items():
+            if id == self.id or not self._stands_still(since):
+                names.update(consumers)
+        return names
+
+    async def lives(self, id: str | None) -> bool:
+        """Whether an inbox row of this owner is in good hands. One that was never seen is looked for."""
+        if id is None:
+            return False
+        if id == self.id:
+            return True
+        if id not in self._seen:
+            await self._observe()
+        known = self._seen.get(id)
+        return known is not None and not self._stands_still(known[1])
+
+    async def claim(self, consumers: Iterable[str]) -> list[Row]:
+        """Take over open inbox rows of these consumers that nobody sees to, oldest first."""
+        names = sorted(consumers)
+        if not names:
+            return []
+
+        async def work(unit: Unit) -> list[Row]:
+            return await unit.db.all(
+                journal.CLAIM_ORPHANS, {"p_owner": self.id, "consumers": names, "dead": self.dead, "most": _PAGE}
+            )
+
+        rows = await self._store.run(work)
+        return sorted(rows, key=lambda row: (row["received_at"], row["id"]))
+
+    async def take_duty(self, name: str) -> bool:
+        """True when this worker does a duty that one at a time does (it keeps it until it dies or lays it down)."""
+
+        async def work(unit: Unit) -> int:
+            return await unit.db.run(journal.TAKE_DUTY, {"name": name, "value": 0, "owner": self.id, "dead": self.dead})
+
+        return await self._store.run(work) == 1
+
+    async def end(self) -> None:
+        """In good order: what it held is anybody's at once."""
+
+        async def work(unit: Unit) -> None:
+            await unit.db.run(journal.PUT_DOWN, {"p_owner": self.id})
+            await unit.db.run(journal.DELETE_WORKER, {"p_id": self.id})
+
+        await self._store.run(work)
+
+    async def forget(self, ids: Iterable[str]) -> None:
+        """Dead workers whose rows have been claimed or are nobody's."""
+
+        async def work(unit: Unit) -> None:
+            for id in ids:
+                await unit.db.run(journal.DELETE_WORKER, {"p_id": id})
+
+        await self._store.run(work)
