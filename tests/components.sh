@@ -6,6 +6,10 @@ missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null 2>&1 || [ -x "/usr/sbin/$command" ] || missing+=("${packages[$command]}")
 done
+if [ ! -x "${KNATIVE_RABBITMQ_BIN:-/nowhere}/ingress" ]; then
+    echo "tests of the Knative bus are skipped; to run them: build cmd/ingress and cmd/dispatcher of" \
+        "knative.dev/eventing-rabbitmq, and set KNATIVE_RABBITMQ_BIN to their folder"
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then
     export DEBIAN_FRONTEND=noninteractive

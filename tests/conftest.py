@@ -10,12 +10,20 @@ import logging
 import os
 
 import hypothesis
+import pytest
 import structlog
 
 from tests.support.programs import postgres as postgres
 from tests.support.programs import postgres_url as postgres_url
 from tests.support.programs import rabbitmq as rabbitmq
 from tests.support.programs import redis as redis
+from tests.support.programs_knative import knative as knative
+from tests.support.programs_knative import knative_bin as knative_bin
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=("sqlite", "postgresql", "all"), default="all", help="database of tests/agents")
+
 
 hypothesis.settings.register_profile(
     "store",

@@ -7,8 +7,8 @@ from sqlalchemy import delete, select, update
 
 from agent_store.agents.catalog import tables as t
 from agent_store.agents.catalog.agent import catalog
+from agent_store.agents.catalog.fulltext import SCANNED
 from agent_store.agents.catalog.search import RANKED
-from agent_store.agents.catalog.sqlite_search import SCANNED
 from agent_store.agents.inventory.agent import inventory
 from agent_store.agents.inventory.tables import levels
 from agent_store.agents.pricing.agent import pricing

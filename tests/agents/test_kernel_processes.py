@@ -109,8 +109,8 @@ async def test_a_process_killed_between_any_two_steps_goes_on_and_asks_nobody_tw
         async with asyncio.timeout(5):
             await reached.wait()
         assert [pong.id for pong in store.events(Pong)] == (["inside"] if stop_at >= 4 else [])
-        await store.kill_and_restart()
         kills.clear()
+        await store.kill_and_restart()
         await store.settle()
         # A read of which nothing has come yet is journaled with the next commit: only that one may be asked again.
         reads = 2 if stop_at == 2 else 1
@@ -257,8 +257,8 @@ async def test_a_temporary_failure_that_the_handler_lived_with_is_kept_when_it_r
         await store.publish(Job(id="1"))
         async with asyncio.timeout(5):
             await reached.wait()
-        await store.kill_and_restart()
         stuck[0] = False
+        await store.kill_and_restart()
         await store.settle()
         assert asked == ["count"]
         assert store.events(Pong) == [Pong(id="too-busy 0:00:01 {'seat': 3}")]
@@ -292,8 +292,8 @@ async def test_a_permanent_failure_of_a_step_or_call_is_journaled_and_raised_aga
         await store.publish(Job(id="1"))
         async with asyncio.timeout(5):
             await reached.wait()
-        await store.kill_and_restart()
         stuck[0] = False
+        await store.kill_and_restart()
         await store.settle()
         assert asked == ["count", "refuse"]
         assert await store.dead() == []

@@ -20,6 +20,7 @@ from agent_store.kernel.store import Unit
 from tests.support.kernel import metadata as kernel_test_tables
 from tests.support.kernel import notes
 
+DATABASES = ("sqlite",)
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 metadata = MetaData()
 parents = Table("kt_parents", metadata, Column("id", Integer, primary_key=True))

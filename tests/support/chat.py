@@ -121,6 +121,7 @@ class ChatStore(TestStore):
         kind: Any = "text",
         payload: str | None = None,
         name: str | None = "Ana",
+        hasty: bool = False,
     ) -> None:
         """The customer writes (or taps, with a payload), and the store settles."""
         await self.publish(
@@ -134,6 +135,7 @@ class ChatStore(TestStore):
                 kind="interactive" if payload is not None and kind == "text" else kind,
                 content=InboundContent(text=text, payload=payload),
                 sent_at=self.clock.now(),
+                hasty=hasty,
             ),
             channel="whatsapp",
         )

@@ -30,12 +30,19 @@ class RunningStore:
     """`async with RunningStore() as store:`; `settings` are passed to `load` (no burst window by default)."""
 
     def __init__(
-        self, *, data: Path | None = None, graph: FakeGraph | None = None, ports: Any = None, **settings: Any
+        self,
+        *,
+        data: Path | None = None,
+        graph: FakeGraph | None = None,
+        ports: Any = None,
+        tracing: Any = None,
+        **settings: Any,
     ) -> None:
         self._folder = None if data else tempfile.TemporaryDirectory(prefix="agent-store-e2e-")
         self.data = data or Path(self._folder.name)  # type: ignore[union-attr]
         self._options = {"burst_window": timedelta(0), "staff_token": "staff-token-of-the-tests", **settings}
         self._ports = ports
+        self._tracing = tracing
         self.graph = graph or FakeGraph()
         self._wamids = itertools.count(1)
         self.store: EmbeddedStore
@@ -48,7 +55,7 @@ class RunningStore:
         self.settings: Settings = load(
             {}, data=self.data, port=listener.getsockname()[1], whatsapp_graph_url=self.graph.url, **self._options
         )
-        self.store = EmbeddedStore(self.settings, ports=self._ports)
+        self.store = EmbeddedStore(self.settings, ports=self._ports, tracing=self._tracing)
         self.graph.webhook_url = f"{self.store.url}/webhooks/whatsapp"
         self.graph.secret = self.store.whatsapp_settings.app_secret
         self._server = uvicorn.Server(

@@ -1,8 +1,9 @@
-"""A store for tests: real dispatcher, real SQLite file, a clock moved by hand."""
+"""A store for tests: real dispatcher, real database and bus (see `tests.support.backends`), clocks moved by hand."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -10,24 +11,40 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.sql.base import Executable
 
-from agent_store.adapters.db.sqlite import SqliteStore
-from agent_store.kernel import journal
+from agent_store.kernel import journal, tables
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Row
+from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope, Event
 from agent_store.kernel.runtime import Runtime
 from agent_store.kernel.tool import Principal, Tool
+from agent_store.kernel.worker import BEAT_SECONDS, LEASE_SECONDS
+from tests.support.backends import Backend, Buses, Stores, current
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
 
 
+class Monotonic:
+    """Seconds that tests move by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def move(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
 class TestStore:
-    """Agents (or consumers, for a brand's instance of one) on a temporary SQLite file."""
+    """Agents (or consumers, for a brand's instance of one) as one process on a database and a bus of its own."""
 
     __test__ = False
 
@@ -38,26 +55,47 @@ class TestStore:
         ports: Mapping[type[Any], object] | None = None,
         clock: ManualClock | None = None,
         path: Path | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self.consumers = [agent if isinstance(agent, Consumer) else Consumer(agent) for agent in agents]
         self.ports = dict(ports or {})
         self.clock = clock or ManualClock()
+        self.monotonic = Monotonic()
+        self.backend = backend or current.backend
         self._folder = tempfile.TemporaryDirectory(prefix="agent-store-test-") if path is None else None
         self.path = path or Path(self._folder.name) / "store.sqlite3"  # type: ignore[union-attr]
         self.envelopes: list[Envelope] = []
         self.runtime: Runtime
+        self._expected: set[tuple[str, str, str]] = set()
+        """What the consumers have to record that were there when it was committed."""
+        self._parts = contextlib.AsyncExitStack()
+        self._stores: Stores
+        self._buses: Buses
 
     async def __aenter__(self) -> TestStore:
+        self._stores = await self._parts.enter_async_context(self.backend.database(self.path.parent))
+        self._buses = await self._parts.enter_async_context(self.backend.broker())
         await self._open()
         return self
 
     async def _open(self) -> None:
-        self.runtime = Runtime(SqliteStore(self.path), self.consumers, clock=self.clock, ports=self.ports)
-        self.runtime.listeners.append(self.envelopes.extend)
+        self.runtime = Runtime(
+            self._stores(), self.consumers, clock=self.clock, ports=self.ports, bus=self._buses(), keeper=True,
+            monotonic=self.monotonic,
+        )  # fmt: skip
+        self.runtime.listeners.append(self._committed)
         await self.runtime.start(watch=False)
+
+    def _committed(self, events: Sequence[Envelope]) -> None:
+        self.envelopes.extend(events)
+        for event in events:
+            for consumer in self.runtime.dispatcher.consumers:
+                if consumer.subscription(event) is not None:
+                    self._expected.add((consumer.name, event.source, event.id))
 
     async def __aexit__(self, *exc: object) -> None:
         await self.runtime.stop(grace=1.0)
+        await self._parts.aclose()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -71,10 +109,24 @@ class TestStore:
         """Until nothing is pending now; timers and retries of the future stay."""
         async with asyncio.timeout(timeout):
             await self.runtime.settle()
+            while self.runtime.network is not None and not await self._has_arrived():
+                await asyncio.sleep(0.002)  # what is on its way in a broker tells nobody when it comes
+                await self.runtime.settle()
+
+    async def _has_arrived(self) -> bool:
+        """On a network: all that was committed is with the broker, and every consumer that runs here has recorded what
+        it hears of it."""
+        rows = await self.rows(select(tables.inbox.c.consumer, tables.inbox.c.source, tables.inbox.c.id))
+        self._expected -= {(row["consumer"], row["source"], row["id"]) for row in rows}
+        running = {consumer.name for consumer in self.runtime.dispatcher.consumers}
+        if self.runtime.dispatcher.active or any(key[0] in running for key in self._expected):
+            return False
+        return not await self.rows(select(tables.outbox.c.seq).where(tables.outbox.c.published.is_(False)).limit(1))
 
     async def move(self, by: timedelta) -> None:
         """Move the clock in one jump, fire what became due, settle; again while that makes more due."""
         self.clock.move(by)
+        self.monotonic.move(max(0.0, by.total_seconds()))
         for _ in range(100):
             before = len(self.envelopes)
             await self.runtime.steward.tick()
@@ -95,13 +147,28 @@ class TestStore:
 
     async def kill_and_restart(self) -> None:
         """As kill -9 and a new start: no drain, no commit, all memory gone; recovery runs."""
-        old = self.runtime
-        old.dispatcher._draining = True
-        for task in list(old.dispatcher._tasks):
-            task.cancel()
-        old.store.abandon()  # type: ignore[attr-defined]
-        await asyncio.sleep(0)
+        await kill(self.runtime)
         await self._open()
+        if self.runtime.network is not None:  # it takes over when it has watched the other one stand still
+            for _ in range(int(LEASE_SECONDS / BEAT_SECONDS) + 2):
+                self.monotonic.move(BEAT_SECONDS)
+                await self.runtime.network.tick()
 
 
-__all__ = ["TestStore", "journal"]
+async def kill(runtime: Runtime) -> None:
+    """As kill -9: nothing is drained or committed any more, and the broker takes back what was unanswered."""
+    runtime.dispatcher._draining = True
+    for task in list(runtime.dispatcher._tasks):
+        task.cancel()
+    runtime.store.abandon()  # type: ignore[attr-defined]
+    network = runtime.network
+    if network is not None:
+        if network.relay._task is not None:
+            network.relay._task.cancel()
+        for arrival in list(runtime.dispatcher._arrivals.values()):
+            runtime.dispatcher._refuse(arrival, TemporaryError("killed"))
+        await network.bus.stop()
+    await asyncio.sleep(0)
+
+
+__all__ = ["Monotonic", "TestStore", "journal", "kill"]

@@ -7,6 +7,7 @@ what is being typed. Texts of customers are shown as text, never as markup.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -20,12 +21,18 @@ from agent_store.contracts.chat import GetTranscript, Transcript, TranscriptLine
 from agent_store.contracts.people import ClaimEscalation, EscalationView, HandBack, ListEscalations, ReplyAsPerson
 from agent_store.kernel.errors import StoreError
 from agent_store.kernel.ids import new_id
+from agent_store.kernel.news import News, Notice
 from agent_store.kernel.tool import Principal, Tool
 
 R = TypeVar("R")
 
 REFRESH = timedelta(seconds=2)
 """How old what the page shows may be."""
+RARELY = timedelta(seconds=10)
+"""The same while there is no news; and how long after some the page looks often: what follows from a commit may come
+without an event of its own."""
+_PULSE = timedelta(milliseconds=250)
+_TOPICS = frozenset({"people", "chat", "whatsapp"})
 _LINES = 200
 _NAME_LIMIT = 60
 
@@ -101,15 +108,18 @@ Authorize = Callable[[Request], object]
 """Raises a StoreError when the request does not come from staff."""
 
 
-def register_escalations_page(calls: Calls, authorize: Authorize) -> None:
-    """Serve `/escalations` on the NiceGUI app. Who may not see it gets a page that says how, with the error's status."""
+def register_escalations_page(calls: Calls, authorize: Authorize, news: News | None = None) -> None:
+    """Serve `/escalations` on the NiceGUI app. Who may not see it gets a page that says how, with the error's status.
+
+    With `news` it looks when there is some, and now and then; without, every REFRESH.
+    """
 
     async def page(request: Request) -> Response | None:
         try:
             authorize(request)
         except StoreError as error:
             return HTMLResponse(_REFUSED, status_code=error.status)
-        await _Desk(calls).build()
+        await _Desk(calls, news).build()
         return None
 
     ui.page("/escalations", title="People · Agent Store")(page)
@@ -130,8 +140,11 @@ def waiting_for(since: datetime, now: datetime) -> str:
 class _Desk:
     """One open page. Its widgets are built once; what changes is redrawn when it has changed."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, news: News | None) -> None:
         self._calls = calls
+        self._news = news
+        self._stale = False
+        self._heard_at = self._looked_at = time.monotonic()
         self._queue: tuple[EscalationView, ...] = ()
         self._open_id: str | None = None
         self._transcript: Transcript | None = None
@@ -170,6 +183,19 @@ class _Desk:
             return
         self._offline.set_visibility(False)
         self._draw()
+
+    def _hear(self, notices: frozenset[Notice] | None) -> None:
+        if notices is None or any(notice.topic in _TOPICS for notice in notices):
+            self._stale = True
+            self._heard_at = time.monotonic()
+
+    async def _look(self) -> None:
+        """Once for all that has come since the last look, and when the last look is too long ago."""
+        now = time.monotonic()
+        patience = REFRESH if now - self._heard_at < RARELY.total_seconds() else RARELY
+        if self._stale or now - self._looked_at >= patience.total_seconds():
+            self._stale, self._looked_at = False, now
+            await self._refresh()
 
     async def _act(self, tool: Tool[EscalationView], key: str | None = None) -> EscalationView | None:
         """Do something in the person's name, once at a time; what is refused is told."""
@@ -269,7 +295,12 @@ class _Desk:
         self._offline.set_visibility(False)
         await self._refresh()
         self._draw()
-        ui.timer(REFRESH.total_seconds(), self._refresh)
+        if self._news is None:
+            ui.timer(REFRESH.total_seconds(), self._refresh)
+        else:
+            stop = self._news.listen(self._hear)
+            ui.context.client.on_delete(stop)  # pyright: ignore[reportUnknownMemberType]
+            ui.timer(_PULSE.total_seconds(), self._look)
         ui.timer(0.1, self._recall_name, once=True)
 
     async def _recall_name(self) -> None:

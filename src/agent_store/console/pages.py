@@ -11,6 +11,7 @@ from nicegui import ui
 from agent_store.console.escalations import Calls, register_escalations_page
 from agent_store.console.simulator import Phone, register_simulator_page
 from agent_store.contracts.brands import Directory
+from agent_store.kernel.news import News
 
 
 def mount_pages(
@@ -21,12 +22,14 @@ def mount_pages(
     *,
     authorize: Callable[[Any], None],
     storage_secret: str,
+    news: News | None = None,
 ) -> None:
-    """Put the pages on `app`, after all its own routes. `phone` is None when no simulator runs.
+    """Put the pages on `app`, after all its own routes. `phone` is None when no simulator runs; with `news`
+    pages are drawn anew as soon as something is committed, in whatever process.
 
     NiceGUI keeps its pages by process: one store with pages a process.
     """
-    register_escalations_page(calls, authorize)
+    register_escalations_page(calls, authorize, news)
     if phone is not None:
         register_simulator_page(phone, directory, authorize=authorize)
     cast("Any", ui).run_with(

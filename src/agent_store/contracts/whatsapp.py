@@ -48,6 +48,8 @@ class WhatsAppMessageReceived(
     content: InboundContent
     context_wamid: str | None = None
     sent_at: datetime
+    hasty: bool = False
+    """The customer has written more than their limit lately: kept like any other, answered later and together."""
 
 
 class OutText(Shape):

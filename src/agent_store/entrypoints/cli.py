@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from agent_store.entrypoints.cli_dead import dead
 from agent_store.entrypoints.settings import Settings, load, variable
 from agent_store.kernel.errors import StoreError
 
@@ -81,6 +82,72 @@ def up(**options: object) -> None:
     run(_settings(**options))
 
 
+_SERVED = (
+    click.option("--bus", metavar="URL", help=f"amqp://…, amqps://…, or knative. [{variable('bus')}]"),
+    click.option("--database", "database_url", metavar="URL", help=f"postgresql://… [{variable('database_url')}]"),
+    click.option("--services", metavar="FILE", help=f"Which service runs which agents, and where. [{variable('services')}]"),
+    click.option("--port", type=click.IntRange(0, 65535), help=f"Port to listen on. [{variable('port')}]"),
+    click.option("--host", help=f"Address to listen on (127.0.0.1). [{variable('host')}]"),
+    click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=f"Data folder. [{variable('data')}]"),
+)
+
+
+def _served_options(command: Any) -> Any:
+    for option in reversed(_SERVED):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("agents", nargs=-1, required=True)
+@_served_options
+@click.option("--service", help=f"Name of this deployment (its first agent's). [{variable('service')}]")
+@click.option("--api/--no-api", default=None, help="The APIs and pages as well (yes where `assistant` runs).")
+@click.option("--steward", is_flag=True, help="Do the steward's work in this process too.")
+def serve(agents: tuple[str, ...], api: bool | None, steward: bool, **options: object) -> None:
+    """Run these AGENTS as one process of a store that is several, on a bus and a database.
+
+    `orders payments`, `seller` (every brand), `seller/fashion`, or `all`. Somewhere the steward must run as well: as
+    `agent-store steward`, or in one of these processes.
+    """
+    from agent_store.entrypoints.serve import run
+    from agent_store.entrypoints.served import ServedProcess
+
+    run(_settings(**options), lambda settings: ServedProcess(settings, agents, api=api, steward=steward))
+
+
+@main.command()
+@_served_options
+def steward(**options: object) -> None:
+    """Run what looks after the other processes: timers, schedules, what they left unpublished or lost, dead letters."""
+    from agent_store.entrypoints.serve import run
+    from agent_store.entrypoints.served import StewardProcess
+
+    run(_settings(**options), StewardProcess)
+
+
+@main.command()
+@click.option("--mode", type=click.Choice(["embedded", "rabbitmq", "knative"]), default="embedded", show_default=True)
+@click.option("--faults", default="all", show_default=True, help="Names with commas between, all, or none.")
+@click.option("--customers", default=4, show_default=True, help="Customers at a time.")
+@click.option("--seconds", default=12.0, show_default=True, help="How long a fault lasts, about.")
+@click.option("--replicas", default=1, show_default=True, help="Processes of each kind (not embedded).")
+@click.option("--seed", default=1, show_default=True, help="The same seed harms at the same moments, about.")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep everything in this folder.")
+def drill(mode: str, faults: str, customers: int, seconds: float, replicas: int, seed: int, data: Path | None) -> None:
+    """Start a store, load it, inject faults, and show that nothing was lost, doubled, oversold, overcharged or disordered.
+
+    Everything is its own: programs, database, customers, the platform. Exits 1 when something did not hold.
+    """
+    from agent_store.entrypoints.drill.faults import FOR
+    from agent_store.entrypoints.drill.run import Plan, run
+
+    chosen = FOR[mode] if faults == "all" else () if faults == "none" else tuple(faults.split(","))
+    plan = Plan(mode=mode, faults=chosen, customers=customers, seconds=seconds, replicas=replicas, seed=seed)  # type: ignore[arg-type]  # one of the choices
+    if not run(plan, data):
+        raise SystemExit(1)
+
+
 @main.command()
 @_data_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -107,6 +174,78 @@ def reset(data: Path | None, yes: bool) -> None:
     finally:
         lock.release()
     click.echo(f"{folder} is empty; `agent-store up` begins anew.")
+
+
+# --- the database ----------------------------------------------------------------------------------------------------
+
+
+def _database_option(command: Any) -> Any:
+    return click.option(
+        "--database",
+        metavar="URL",
+        default=None,
+        help=f"postgresql://user:password@host/database; without it, the file in the data folder. [{variable('database_url')}]",
+    )(command)
+
+
+def _agents_option(command: Any) -> Any:
+    return click.option(
+        "--agents", metavar="NAMES", default="", help="Only these, with commas between (all of this package)."
+    )(command)
+
+
+def _agents(names: str) -> Any:
+    from agent_store.entrypoints.database import agents_named
+
+    return agents_named([name.strip() for name in names.split(",") if name.strip()])
+
+
+@main.command()
+@_database_option
+@_data_option
+@_agents_option
+@click.option("--to", default="head", show_default=True, help="head, base (nothing is left), or a revision.")
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 when the database is behind.")
+@click.option("--sql", "as_sql", is_flag=True, help="Change nothing; print the statements.")
+@click.option("--yes", is_flag=True, help="Do not ask before tables are dropped.")
+def migrate(database: str | None, data: Path | None, agents: str, to: str, check: bool, as_sql: bool, yes: bool) -> None:
+    """Bring the database to the tables that this program needs; a second run at once waits and does nothing."""
+    from agent_store.entrypoints import database as db
+
+    settings, chosen = _settings(database_url=database, data=data), _agents(agents)
+    address, path = settings.database_url, settings.database
+    if check:
+        db.check(address, path, chosen, say=click.echo)
+    elif as_sql:
+        click.echo(db.sql(address, path, chosen, to=to), nl=False)
+    else:
+        if to != "head" and not yes:
+            click.confirm(f"Going back to {to} drops what newer revisions added, with its data. Go on?", abort=True)
+        db.migrate(address, path, chosen, to=to, say=click.echo)
+
+
+@main.command()
+@_database_option
+@_agents_option
+@click.option("--login", "logins", multiple=True, help="A login role that processes use: made a member. Repeatable.")
+def roles(database: str | None, agents: str, logins: tuple[str, ...]) -> None:
+    """Create a database role an agent, with rights on its own tables and the kernel's only (PostgreSQL)."""
+    from agent_store.entrypoints import database as db
+
+    address = _settings(database_url=database).database_url
+    if not address:
+        raise click.ClickException("roles are PostgreSQL's: give --database postgresql://…")
+    db.grant(address, _agents(agents), logins=logins, say=click.echo)
+
+
+@main.command()
+@click.argument("target", type=click.Path(file_okay=False, path_type=Path))
+@_data_option
+def backup(target: Path, data: Path | None) -> None:
+    """Copy the data folder to a new folder TARGET, also while the store runs; a store starts on the copy."""
+    from agent_store.entrypoints import database as db
+
+    db.backup(data or _data(), target, say=click.echo)
 
 
 # --- talking ---------------------------------------------------------------------------------------------------------
@@ -187,32 +326,7 @@ def conversation_show(conversation_id: str, data: Path | None, as_json: bool) ->
         print_trail(trail)
 
 
-@main.group()
-def dead() -> None:
-    """Dead letters: what could not be handled."""
-
-
-@dead.command("list")
-@_data_option
-def dead_list(data: Path | None) -> None:
-    """Number, time, consumer, type, attempts and reason, newest first."""
-    rows = _client(data).get("/api/dead")
-    if not rows:
-        click.echo("No dead letters.")
-    for row in rows:
-        mark = " (replayed)" if row["replayed_at"] else ""
-        click.echo(
-            f"{row['seq']:>5}  {row['at'][:19]}  {row['consumer']:<18} {row['type']:<34} {row['attempts']}×  {row['reason']}: {row['error']}{mark}"
-        )
-
-
-@dead.command("replay")
-@click.argument("seq", type=int)
-@_data_option
-def dead_replay(seq: int, data: Path | None) -> None:
-    """Try one again, for the consumer that failed and no other."""
-    _client(data).post(f"/api/dead/{seq}/replay")
-    click.echo(f"{seq} is being tried again; see `agent-store dead list`.")
+main.add_command(dead)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

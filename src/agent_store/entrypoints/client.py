@@ -12,20 +12,27 @@ import httpx
 
 
 class Client:
-    """HTTP with the staff token. Every failure ends the command with one sentence."""
+    """HTTP with the staff token. Every failure ends the command with one sentence.
 
-    def __init__(self, data: Path) -> None:
+    `url` and `token` name a store that runs elsewhere; without them it is the one on the data folder.
+    """
+
+    def __init__(self, data: Path, *, url: str = "", token: str = "") -> None:
+        self.url, self.token = (url.rstrip("/"), token) if url else self._running_on(data)
+        if not self.token:
+            raise click.ClickException("the staff token is needed: put it into AGENT_STORE_STAFF_TOKEN")
+        self._http = httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=60, trust_env=False
+        )
+
+    def _running_on(self, data: Path) -> tuple[str, str]:
         path = data / "run.json"
         run: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         if not run or not _lives(run["pid"]):
             raise click.ClickException(
                 f"no store runs on {data}: start one with `make up` (or `agent-store up --data {data}`)"
             )
-        self.url: str = run["url"]
-        self.token: str = run["token"]
-        self._http = httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=60, trust_env=False
-        )
+        return run["url"], run["token"]
 
     def request(self, method: str, path: str, **options: Any) -> Any:
         try:

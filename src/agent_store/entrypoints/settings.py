@@ -100,6 +100,49 @@ def _level(value: str) -> str:
     return level
 
 
+def _positive(value: str) -> int:
+    number = _integer(value)
+    if number < 1:
+        raise ValueError("must be at least 1")
+    return number
+
+
+def _database(value: str) -> str:
+    value = value.strip()
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("an address like postgresql://user:password@host/name is expected")
+    return value
+
+
+def _bus(value: str) -> str:
+    value = value.strip()
+    if value != "knative" and not value.startswith(("amqp://", "amqps://")):
+        raise ValueError("knative, or an address like amqp://user:password@host/vhost is expected")
+    return value
+
+
+def _redis(value: str) -> str:
+    value = value.strip()
+    if not value.startswith(("redis://", "rediss://")):
+        raise ValueError("an address like redis://user:password@host:6379/0 is expected (rediss:// for TLS)")
+    return value
+
+
+def _word(value: str) -> str:
+    value = value.strip()
+    if not value or not all(char.isalnum() or char in "-_." for char in value):
+        raise ValueError("letters, digits, -, _ and . are expected")
+    return value
+
+
+def _keys(value: str) -> str:
+    for part in value.split(","):
+        name, _, secret = part.strip().partition(":")
+        if not name.isalnum() or len(secret) < 16:
+            raise ValueError("id:secret with commas between is expected; an id of letters and digits, 16 characters or more")
+    return value
+
+
 def _url(value: str) -> str:
     value = value.strip().rstrip("/")
     if not value.startswith(("http://", "https://")):
@@ -152,6 +195,55 @@ class Settings:
     payment_window: timedelta = _setting(timedelta(minutes=30), _seconds, "how long a payment link is open")
     payment_test_mode: bool = _setting(True, _flag, "take the four test cards (there is no other provider yet)")
     retention: timedelta = _setting(timedelta(days=30), _days, "days that finished events are kept")
+
+    database_url: str = _setting(
+        "", _database, "postgresql://user:password@host/name; absent: the SQLite file in the data folder", secret=True
+    )
+    database_pool: int = _setting(8, _positive, "connections to PostgreSQL of a process, at most")
+    database_statement_timeout: timedelta = _setting(timedelta(seconds=15), _seconds, "longest statement on PostgreSQL")
+    database_lock_timeout: timedelta = _setting(timedelta(seconds=5), _seconds, "longest wait for a lock on PostgreSQL")
+    database_roles: bool = _setting(
+        False, _flag, "work with the rights of one agent at a time (roles: `agent-store roles`)"
+    )
+
+    bus: str = _setting(
+        "", _bus, "amqp://user:password@host/vhost, amqps://…, or knative (then K_SINK is the Broker)", secret=True
+    )
+    bus_prefix: str = _setting("agent-store", _word, "what the names of exchanges and queues begin with")
+    bus_prefetch: int = _setting(256, _positive, "events of a consumer that RabbitMQ sends ahead of their acknowledgement")
+    bus_timeout: timedelta = _setting(timedelta(seconds=10), _seconds, "longest wait for the broker's confirmation")
+    answer_within: timedelta = _setting(
+        timedelta(seconds=90), _seconds, "longest request of a Knative Trigger; below the Broker's delivery.timeout"
+    )
+    services: str = _setting("", _text, "file that says which service runs which agents, and where")
+    service: str = _setting("", _text, "name of this deployment in traces, tokens and logs (its first agent's)")
+    keys: str = _setting(
+        "", _keys, "id:secret,… that sign events and calls between services: the first signs, all are taken", secret=True
+    )
+    grace: timedelta = _setting(timedelta(seconds=20), _seconds, "how long a stopping process finishes what it is at")
+
+    redis_url: str = _setting(
+        "", _redis, "redis://user:password@host/0, for limits and live screens of several processes", secret=True
+    )
+    redis_prefix: str = _setting("agent-store", _word, "what the names of keys and channels in Redis begin with")
+    redis_timeout: timedelta = _setting(
+        timedelta(milliseconds=100), _seconds, "longest wait for Redis; then the store goes on without it"
+    )
+    webhook_source_limit: int = _setting(0, _whole, "webhook requests of one address a minute; 0: no limit")
+    webhook_number_limit: int = _setting(
+        240_000, _whole, "webhook requests for one of the shop's numbers a minute; 0: no limit"
+    )
+    customer_messages_limit: int = _setting(
+        30, _whole, "messages of a customer a minute that are answered as they come; 0: no limit"
+    )
+    customer_pause: timedelta = _setting(
+        timedelta(seconds=60), _seconds, "how long who writes faster waits for the answer to it all"
+    )
+    api_limit: int = _setting(3_000, _whole, "API requests of one caller a minute; 0: no limit")
+    brand_tokens_limit: int = _setting(0, _whole, "model tokens of a brand a day, then the rules answer; 0: no limit")
+    customer_tokens_limit: int = _setting(
+        500_000, _whole, "model tokens of a customer a day, then the rules answer; 0: no limit"
+    )
 
     def __post_init__(self) -> None:
         if self.brain == "openai" and not self.openai_api_key and self.openai_url == "https://api.openai.com/v1":

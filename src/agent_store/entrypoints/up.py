@@ -8,7 +8,6 @@ import gc
 import json
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -19,20 +18,8 @@ from agent_store.adapters.directory import write_durably
 from agent_store.adapters.telemetry import logs
 from agent_store.console.pages import mount_pages
 from agent_store.entrypoints.embedded import DataLock, EmbeddedStore, FrontDoor
+from agent_store.entrypoints.listen import bind
 from agent_store.entrypoints.settings import Settings, with_port
-from agent_store.kernel.errors import Conflict
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Raises Conflict when the port is taken: before anything else is started."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise Conflict(f"cannot listen on {host}:{port} ({error.strerror}): give another --port") from error
-    return listener
 
 
 def banner(store: EmbeddedStore) -> str:
@@ -68,7 +55,7 @@ async def serve(settings: Settings) -> None:
     store = EmbeddedStore(settings)
     mount_pages(
         store.app, store.runtime, store.directory, store.simulator,
-        authorize=store.auth, storage_secret=store.secrets.page_secret,
+        authorize=store.auth, storage_secret=store.secrets.page_secret, news=store.shared.news,
     )  # fmt: skip
     config = uvicorn.Config(
         FrontDoor(store), interface="asgi3", log_config=None, access_log=False, timeout_graceful_shutdown=5

@@ -24,6 +24,8 @@ R = TypeVar("R")
 Handler = Callable[[Any, "Context"], Awaitable[Any]]
 
 TICK_ATTEMPTS = 8
+TICK_TOPIC = "schedule"
+"""The topic of the events that run schedules."""
 TICK_BACKOFF = timedelta(seconds=1)
 
 

@@ -5,7 +5,8 @@ A network bus is at least once and without order. What makes that right is the k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agent_store.kernel.consumer import Consumer
@@ -29,6 +30,28 @@ class Intake(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DeadDelivery:
+    """An event that a broker could not deliver, or that this store could not read.
+
+    `event` is None when it can't be read; then `body` and `headers` (the event's own, no others) are all there is.
+    `consumers`: who should have had it, as far as that is known. `code`: the last HTTP status of its subscriber, -1 for
+    none. `service`: the deployment that failed.
+    """
+
+    event: Envelope | None
+    reason: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    service: str | None = None
+    consumers: tuple[str, ...] = ()
+    code: int | None = None
+
+
+KeepDead = Callable[[DeadDelivery], Awaitable[None]]
+"""Keeps it for good before it returns. Raises TemporaryError when it can't now: then the broker keeps it."""
+
+
 class Bus(Protocol):
     """At least once between processes. Every method but `stop` may raise TemporaryError."""
 
@@ -36,6 +59,12 @@ class Bus(Protocol):
         """Connect (in the background, for as long as it takes), declare what these consumers need, begin to take in.
 
         Does not wait for a broker that is away: the process serves its webhooks and tools without it."""
+        ...
+
+    @property
+    def listening(self) -> bool:
+        """Whether what its consumers need stands at the broker now: an event that is published before that is not theirs
+        until the steward finds it missing."""
         ...
 
     async def publish(self, events: Sequence[Envelope]) -> list[bool]:

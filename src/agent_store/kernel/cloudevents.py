@@ -53,6 +53,8 @@ def _is_json(content_type: str) -> bool:
 
 
 def _check_text(name: str, value: str) -> str:
+    if value.isascii() and value.isprintable():  # nearly always: ten times faster than looking at each
+        return value
     for char in value:
         code = ord(char)
         if code < 0x20 or 0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF or (code & 0xFFFE) == 0xFFFE:
@@ -74,6 +76,8 @@ def from_attributes(attributes: Mapping[str, Any], data: bytes, *, now: datetime
             raise BadEvent(f"{name!r} is no attribute name: lower-case letters and digits only", attribute=name)
         if value is None:
             continue
+        if name in _CORE and not isinstance(value, str):
+            raise BadEvent(f"{name}: a string is expected, not {value!r}", attribute=name)
         if isinstance(value, bool):
             text = "true" if value else "false"
         elif isinstance(value, int):

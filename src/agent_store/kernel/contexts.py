@@ -22,6 +22,7 @@ from agent_store.kernel.event import Envelope, Event, wrap
 from agent_store.kernel.ids import new_id
 from agent_store.kernel.store import Store, Unit
 from agent_store.kernel.tool import Principal, Tool
+from agent_store.kernel.tracing import OFF, Tracing, current, stepping, within
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -37,8 +38,8 @@ _log: FilteringBoundLogger = structlog.get_logger("agent_store")
 
 
 def new_trace() -> str:
-    """A W3C `traceparent` that begins a trace."""
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    """The W3C `traceparent` of the span that this task is in; outside of any, one that begins a trace."""
+    return current() or f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
 
 
 def child_trace(traceparent: str | None) -> str:
@@ -49,10 +50,18 @@ def child_trace(traceparent: str | None) -> str:
 
 
 class World:
-    """What all contexts of a process share: clock, store, toolbox, ports and settings by type."""
+    """What all contexts of a process share: clock, store, toolbox, tracing, ports and settings by type."""
 
-    def __init__(self, store: Store, clock: Clock, toolbox: Toolbox, ports: Mapping[type[Any], object]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        toolbox: Toolbox,
+        ports: Mapping[type[Any], object],
+        tracing: Tracing = OFF,
+    ) -> None:
         self.store = store
+        self.tracing = tracing
         self.clock = clock
         self.toolbox = toolbox
         self.ports: dict[type[Any], object] = dict(ports)
@@ -83,12 +92,13 @@ class BaseContext(Context):
     @property
     def log(self) -> FilteringBoundLogger:
         trace = self._event.traceparent
-        return _log.bind(
+        log = _log.bind(
             consumer=self._consumer.name,
             event_type=self._event.type,
             event_id=self._event.id,
             trace_id=trace[3:35] if trace else None,
         )
+        return log.bind(span_id=trace[36:52]) if trace and self._world.tracing.on else log
 
     @property
     def db(self) -> Session:
@@ -123,7 +133,8 @@ class BaseContext(Context):
             channel=channel or cause.channel or self._principal.channel,
             correlationid=cause.correlationid or cause.id,
             causationid=cause.id,
-            traceparent=child_trace(cause.traceparent),
+            # Traced, the cause's is that of the span of this handling: what it emits is the span's child.
+            traceparent=cause.traceparent if self._world.tracing.on else child_trace(cause.traceparent),
             tracestate=cause.tracestate,
         )
 
@@ -275,13 +286,16 @@ class ProcessContext(BaseContext):
         journal_id: tuple[str, str],
         known: Mapping[str, tuple[str, str, str]],
         journal_reads: bool = True,
+        guard: Callable[[Unit], Awaitable[None]] | None = None,
     ) -> None:
+        """`guard` is called in every transaction before a step is written in it; what it raises forbids that."""
         super().__init__(world, consumer, event, principal, key)
         self._source, self._id = journal_id
         self._known = dict(known)
         self._names: set[str] = set()
         self._calls = 0
         self._journal_reads = journal_reads
+        self._guard = guard
         self._unsaved: list[dict[str, Any]] = []
         """Journal rows that wait for the next commit of this process: nothing has come of them yet."""
         self._ends: list[Callable[[Context], Awaitable[None]]] = []
@@ -349,6 +363,8 @@ class ProcessContext(BaseContext):
 
     async def _save(self, unit: Unit) -> None:
         if self._unsaved:
+            if self._guard is not None:
+                await self._guard(unit)
             await unit.db.many(journal.INSERT_STEP, self._unsaved)
 
     async def _note(self, row: dict[str, Any] | None = None) -> None:
@@ -369,7 +385,8 @@ class ProcessContext(BaseContext):
             return value
         started = time.perf_counter()
         try:
-            value = await call()
+            with stepping(self._world.tracing, name, "step"):
+                value = await call()
         except PermanentError as error:
             await self._note(self._row(name, "error", "", dump_error(error), started))
             raise
@@ -421,12 +438,16 @@ class ProcessContext(BaseContext):
         started = time.perf_counter()
 
         async def change_and_note(unit: Unit) -> R:
-            inside = TransactionContext(self._world, self._consumer, self._event, self._principal, self._key, unit)
+            event = within(self._event, span)
+            inside = TransactionContext(self._world, self._consumer, event, self._principal, self._key, unit)
+            if self._guard is not None:
+                await self._guard(unit)
             text = adapter.dump_json(await change(inside)).decode()
             await unit.db.many(journal.INSERT_STEP, [*self._unsaved, self._row(name, "write", "", text, started)])
             return adapter.validate_json(text)
 
-        value = await self._world.store.run(change_and_note, agent=self._consumer.agent.name)
+        with stepping(self._world.tracing, name, "write") as span:
+            value = await self._world.store.run(change_and_note, agent=self._consumer.agent.name)
         self._unsaved = []
         return value
 

@@ -15,11 +15,12 @@ import heapq
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
+from typing import Literal
 
 import structlog
 
@@ -34,6 +35,7 @@ from agent_store.kernel.event import Envelope
 from agent_store.kernel.journal import ACCEPTED, DEAD, DONE, PARKED, RETRY
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.store import Unit
+from agent_store.kernel.tracing import Span, code_of, handling, within
 from agent_store.kernel.worker import Worker
 
 _log = structlog.get_logger("agent_store.dispatcher")
@@ -41,6 +43,10 @@ _log = structlog.get_logger("agent_store.dispatcher")
 MAX_BACKOFF = timedelta(minutes=5)
 PARKED_LOOK = timedelta(milliseconds=250)
 """How often an early event looks whether another worker has ended its predecessor."""
+LANE_ROOM = 16
+"""Deliveries of a network that stand in one lane before those that come are recorded while they wait."""
+SHELF = 20_000
+"""Deliveries in memory beyond which that ends: what comes then is held by the broker."""
 PROCESS_LIMIT = 256
 """Processes that run at the same time: a model or a Graph call each, so memory and sockets are bounded."""
 
@@ -104,6 +110,11 @@ class _Lane:
     """Its first delivery is a retry that is not due yet, and keeps the others behind it."""
 
 
+Fate = Literal["ended", "again", "parked"]
+"""What becomes of a delivery after a try: it is done with, stays the first of its lane, or waits out of its lane."""
+_FATES: dict[str, Fate] = {"retried": "again", "early": "again", "parked": "parked", "dead": "ended"}
+
+
 class _Early(Exception):
     """Raised inside a handling whose predecessor has not come yet."""
 
@@ -153,6 +164,10 @@ class Dispatcher:
         self._consumers = [consumer for consumer in self._consumers if consumer.name != name]
         for event_type, consumers in self._routes.items():
             self._routes[event_type] = [consumer for consumer in consumers if consumer.name != name]
+
+    @property
+    def consumers(self) -> Sequence[Consumer]:
+        return self._consumers
 
     def consumer(self, name: str) -> Consumer | None:
         return next((consumer for consumer in self._consumers if consumer.name == name), None)
@@ -227,6 +242,8 @@ class Dispatcher:
                 else:  # claimed from a dead worker, and now sent by the broker as well
                     delivery.arrival = arrival
                     arrival.note()
+                    if delivery.parked:
+                        arrival.end()
             waits.append(arrival.recorded if until == "recorded" else arrival.handled)
         for wait in waits:
             await asyncio.shield(wait)
@@ -255,7 +272,7 @@ class Dispatcher:
             lane.waiting.append(delivery)
             if not lane.held:
                 self._count(1)
-            else:
+            if lane.held or len(lane.waiting) > LANE_ROOM:
                 self._shelve(delivery)
             return
         lane = self._lanes[key] = _Lane()
@@ -283,7 +300,10 @@ class Dispatcher:
                 self._shelve(waiting)
             self._wait(due, lambda: self._resume(key, lane))
             return
-        task = asyncio.get_running_loop().create_task(self._handle(key, lane, lane.waiting.popleft()))
+        self._begin(self._handle(key, lane, lane.waiting.popleft()))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -293,9 +313,9 @@ class Dispatcher:
         self._advance(key, lane)
 
     def _shelve(self, delivery: Delivery) -> None:
-        """Record what came from a network and stands behind a retry: else it would hold up the broker's queue, which
-        sends only so many at a time."""
-        if delivery.arrival is None or delivery.known or delivery.shelving:
+        """Record what came from a network and stands far behind, or behind a retry: else it would hold up the broker's
+        queue, which sends only so many at a time."""
+        if delivery.arrival is None or delivery.known or delivery.shelving or len(self._arrivals) > SHELF:
             return
         delivery.shelving = True
 
@@ -314,61 +334,73 @@ class Dispatcher:
             if new:
                 self._recorded(delivery)
 
-        task = asyncio.get_running_loop().create_task(shelve())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._begin(shelve())
 
     # --- handling ----------------------------------------------------------------------------------------------
 
     async def _handle(self, key: tuple[str, str], lane: _Lane, delivery: Delivery) -> None:
         """Run one delivery to its end or to its next retry, then let the lane go on."""
-        again = ended = False
+        fate: Fate | None = None
         try:
-            again = await self._attempt(delivery)
-            ended = not again
+            fate = await self._attempt(delivery)
         finally:
-            if again:
+            if fate == "again":
                 lane.waiting.appendleft(delivery)
             else:
                 self._count(-1)
-                if not ended:  # cancelled by the drain
+                if fate is None:  # cancelled by the drain
                     self._refuse(delivery, _stopping())
-                elif not delivery.parked:
+                elif fate == "ended":
                     self._ended(delivery)
             self._advance(key, lane)
 
     def _ended(self, delivery: Delivery) -> None:
         """It is no longer this dispatcher's; whoever waits for it learns that."""
-        self._arrivals.pop(_key(delivery), None)
+        self._forget(delivery)
         if delivery.arrival is not None:
             delivery.arrival.end()
 
-    async def _attempt(self, delivery: Delivery) -> bool:
-        """One try, and what is to be written about it. Returns True when the delivery stays the first of its lane."""
+    def _forget(self, delivery: Delivery) -> None:
+        if self._arrivals:
+            key = _key(delivery)
+            if self._arrivals.get(key) is delivery:
+                del self._arrivals[key]
+
+    async def _attempt(self, delivery: Delivery) -> Fate:
+        """One try, as a span."""
+        event, name = delivery.event, delivery.consumer.name
+        with handling(self._world.tracing, name, event, attempt=delivery.attempts + 1) as span:
+            return await self._try(delivery, span)
+
+    async def _try(self, delivery: Delivery, span: Span) -> Fate:
+        """One try, and what is to be written about it."""
         subscription, name, event_type = delivery.subscription, delivery.consumer.name, delivery.event.type
         started = time.perf_counter()
         if delivery.ending is None:
             try:
                 if subscription.kind == "on":
-                    outcome = await self._run_on(delivery)
+                    outcome = await self._run_on(delivery, span)
                 else:
                     async with self._slots:
                         if self._draining:
-                            return True
-                        outcome = await self._run_process(delivery)
+                            return "again"
+                        outcome = await self._run_process(delivery, span)
             except _Early:
                 delivery.ending = partial(self._park, delivery)
             except _Lost:
                 return self._lost(delivery)
             except PermanentError as error:
+                span.fail(code_of(error))
                 delivery.attempts += 1
                 reason = "crash" if error.code == "crash" else "permanent"
                 delivery.ending = partial(self._bury, delivery, reason, _say(error))
             except Exception as error:  # noqa: BLE001  # any other failure may pass: counted, retried, in the end dead
+                span.fail(code_of(error))
                 delivery.ending = self._failed(delivery, error)
             else:
+                span.set("agent_store.outcome", outcome)
                 self._metrics.handled(name, event_type, outcome, time.perf_counter() - started)
-                return False
+                return "ended"
         try:
             outcome = await delivery.ending()
         except _Lost:
@@ -378,28 +410,29 @@ class Dispatcher:
                 self._refuse(
                     delivery, TemporaryError(f"the inbox does not take it now: {_say(error)}", code="database")
                 )
-                return False
+                return "ended"
             delivery.delays += 1
             delivery.not_before = self._world.clock.now() + backoff(subscription, delivery.delays, None)
             _log.error("delivery.delayed", consumer=name, event_type=event_type, event_id=delivery.event.id,
                        until=delivery.not_before.isoformat(), error=_say(error), exc_info=error)  # fmt: skip
-            return True
+            return "again"
         delivery.ending, delivery.delays = None, 0
+        span.set("agent_store.outcome", outcome)
         self._metrics.handled(name, event_type, outcome, time.perf_counter() - started)
-        return outcome == "retried"
+        return _FATES[outcome]
 
-    def _lost(self, delivery: Delivery) -> bool:
+    def _lost(self, delivery: Delivery) -> Fate:
         """Another worker sees to it: it is in good hands, and no longer ours."""
         delivery.ending = None
         self._metrics.handled(delivery.consumer.name, delivery.event.type, "lost", 0.0)
         _log.warning("delivery.lost", consumer=delivery.consumer.name, event_type=delivery.event.type,
                      event_id=delivery.event.id)  # fmt: skip
         self._recorded(delivery)
-        return False
+        return "ended"
 
     def _refuse(self, delivery: Delivery, error: TemporaryError) -> None:
         """Leave it to the broker."""
-        self._arrivals.pop(_key(delivery), None)
+        self._forget(delivery)
         if delivery.arrival is not None:
             delivery.arrival.refuse(error)
 
@@ -415,15 +448,17 @@ class Dispatcher:
         hint = error.retry_after if isinstance(error, TemporaryError) else None
         return partial(self._retry, delivery, backoff(delivery.subscription, delivery.attempts, hint), reason)
 
-    async def _run_on(self, delivery: Delivery) -> str:
+    async def _run_on(self, delivery: Delivery, span: Span) -> str:
         """State, emitted events and the inbox row in one savepoint."""
-        event, subscription, consumer = delivery.event, delivery.subscription, delivery.consumer
+        event, subscription, consumer = within(delivery.event, span), delivery.subscription, delivery.consumer
         world = self._world
 
         async def work(unit: Unit) -> str:
             stands = delivery.known or not unit.claimed
-            if stands and (ended := await self._stands(unit, delivery)):
-                return ended
+            if stands:
+                ended, delivery.attempts = await self._stands(unit, delivery)
+                if ended:
+                    return ended
             if subscription.ordered:
                 await self._check_order(unit, delivery, ends=True)
             context = TransactionContext(world, consumer, event, nobody(), f"{consumer.name}:{event.id}", unit)
@@ -443,15 +478,16 @@ class Dispatcher:
             self._unpark_next(delivery)
         return outcome
 
-    async def _run_process(self, delivery: Delivery) -> str:
+    async def _run_process(self, delivery: Delivery, span: Span) -> str:
         """Accept (committed), run the steps, finish (committed with what it emits)."""
-        event, subscription, consumer = delivery.event, delivery.subscription, delivery.consumer
+        event, subscription, consumer = within(delivery.event, span), delivery.subscription, delivery.consumer
         world = self._world
 
         async def accept(unit: Unit) -> str:
             if delivery.known or not unit.claimed:
                 delivery.resumed = True
-                if ended := await self._stands(unit, delivery):
+                ended, delivery.attempts = await self._stands(unit, delivery)
+                if ended:
                     return ended
             if subscription.ordered:
                 await self._check_order(unit, delivery, ends=False)
@@ -476,6 +512,7 @@ class Dispatcher:
             f"{consumer.name}:{event.id}",
             journal_id=(event.source, event.id),
             known=known,
+            guard=None if self._worker is None else partial(self._hold_row, delivery),
         )
         try:
             async with asyncio.timeout(subscription.timeout.total_seconds()):
@@ -505,17 +542,29 @@ class Dispatcher:
         if delivery.arrival is not None:
             delivery.arrival.note()
 
-    async def _stands(self, unit: Unit, delivery: Delivery) -> str:
-        """Of an inbox row that stands: how it ended, or "" when it is to be handled, by this worker from now on."""
-        (row,) = await unit.db.all(journal.GET_INBOX, self._inbox_key(delivery))
-        delivery.attempts = row["attempts"]
+    async def _stands(self, unit: Unit, delivery: Delivery) -> tuple[str, int]:
+        """Of an inbox row that stands: how it ended, or "" when it is to be handled, by this worker from now on; and its
+        failed tries."""
+        row = await unit.db.first(journal.GET_INBOX, self._inbox_key(delivery))
+        if row is None:
+            raise _Lost  # forgotten by the retention, long after it was done
+        attempts: int = row["attempts"]
         if row["state"] in (DONE, DEAD):
-            return "duplicate"
+            return "duplicate", attempts
         if row["owner"] != self._owner:
             if self._worker is not None and await self._worker.lives(row["owner"]):
-                return "elsewhere"
-            await unit.db.run(journal.TAKE_INBOX, {**self._inbox_key(delivery), "p_owner": self._owner})
-        return ""
+                return "elsewhere", attempts
+            if row["state"] == ACCEPTED and row["owner"] is not None:
+                attempts += 1  # it was being handled when its worker died, and may have been why
+            taken = {**self._inbox_key(delivery), "p_owner": self._owner, "p_attempts": attempts}
+            await unit.db.run(journal.TAKE_INBOX, taken)
+        return "", attempts
+
+    async def _hold_row(self, delivery: Delivery, unit: Unit) -> None:
+        """Before a step is written: nobody takes the event over until that is committed. Raises _Lost when somebody has."""
+        key = {**self._inbox_key(delivery), "p_owner": self._owner}
+        if await unit.db.first(journal.HOLD_INBOX, key) is None:
+            raise _Lost
 
     async def _finish(self, unit: Unit, delivery: Delivery) -> None:
         key = {**self._inbox_key(delivery), "p_owner": self._owner, "p_done": self._world.clock.now()}
@@ -535,7 +584,7 @@ class Dispatcher:
             "state": state,
             "attempts": delivery.attempts,
             "received_at": now,
-            "done_at": now if state == DONE else None,
+            "done_at": now if state in (DONE, DEAD) else None,
             "owner": None if state in (DONE, DEAD) else self._owner,
             "body": None if state in (DONE, DEAD) or self._owner is None else _body(delivery.event),
         }
@@ -604,18 +653,11 @@ class Dispatcher:
             await self._write_state(unit, delivery, PARKED, due=due, error=None)
             return True
 
-        parked = await self._world.store.run(work, agent=delivery.consumer.agent.name)
-        delivery.parked = True
-        if parked:
-            self._recorded(delivery)
-            self._hold(delivery, due)
-        else:
-            self._again(delivery)
+        if not await self._world.store.run(work, agent=delivery.consumer.agent.name):
+            return "early"
+        self._recorded(delivery)
+        self._hold(delivery, due)
         return "parked"
-
-    def _again(self, delivery: Delivery) -> None:
-        delivery.parked = False
-        self.deliver(delivery)
 
     def _hold(self, delivery: Delivery, due: datetime) -> None:
         delivery.patience = due
@@ -633,14 +675,15 @@ class Dispatcher:
         due = delivery.patience or self._world.clock.now()
 
         def look() -> None:
-            if delivery not in self._parked.get(_place(delivery), ()):
+            waiting = self._parked.get(_place(delivery), ())
+            if delivery not in waiting:
                 return
             if due <= self._world.clock.now():
                 self._lose_patience(delivery)
-                return
-            task = asyncio.get_running_loop().create_task(self._look_for_predecessor(delivery))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            elif delivery is min(waiting, key=_sequence):
+                self._begin(self._look_for_predecessor(delivery))
+            else:  # it is released by the one before it
+                self._look(delivery)
 
         self._wait(min(due, self._world.clock.now() + PARKED_LOOK), look)
 
@@ -679,7 +722,8 @@ class Dispatcher:
         waiting.remove(delivery)
         if not waiting:
             del self._parked[_place(delivery)]
-        self._again(delivery)
+        delivery.parked = False
+        self.deliver(delivery)
 
     def _unpark_next(self, delivery: Delivery) -> None:
         for other in sorted(self._parked.get(_place(delivery), ()), key=_sequence):
@@ -693,20 +737,21 @@ class Dispatcher:
     ) -> None:
         """Whether its inbox row stands or was rolled back with the handler."""
         row = self._inbox_row(delivery, state)
-        new = 0
         if not delivery.known:
-            new = await unit.db.run(journal.INSERT_INBOX, row)
-            if not new and (await self._stands(unit, delivery)):
+            if await unit.db.run(journal.INSERT_INBOX, {**row, "due_at": due, "error": error}):
+                return
+            ended, _ = await self._stands(unit, delivery)
+            if ended:
                 raise _Lost  # a duplicate that another worker has recorded meanwhile
         changed = await unit.db.run(
             journal.SET_INBOX,
             {
                 **self._inbox_key(delivery),
-                "p_owner": row["owner"] if new else self._owner,
+                "p_owner": self._owner,
                 "p_state": state,
                 "p_attempts": delivery.attempts,
                 "p_due": due,
-                "p_done": self._world.clock.now() if state == DEAD else None,
+                "p_done": row["done_at"],
                 "p_error": error,
             },
         )
@@ -766,6 +811,10 @@ class Dispatcher:
             self._idle.clear()
         else:
             self._idle.set()
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
 
     @property
     def active(self) -> int:

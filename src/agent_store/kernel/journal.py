@@ -11,6 +11,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Delete,
+    String,
     Table,
     and_,
     bindparam,
@@ -77,16 +78,19 @@ _THIS = and_(
 )
 _MINE = inbox.c.owner.is_not_distinct_from(bindparam("p_owner"))
 GET_INBOX = select(inbox.c.state, inbox.c.attempts, inbox.c.due_at, inbox.c.owner).where(_THIS)
-TAKE_INBOX = update(inbox).where(_THIS).values(owner=bindparam("p_owner"))
+TAKE_INBOX = update(inbox).where(_THIS).values(owner=bindparam("p_owner"), attempts=bindparam("p_attempts"))
+HOLD_INBOX = select(inbox.c.id).where(_THIS, _MINE, text("state NOT IN ('done', 'dead')")).with_for_update()
+_state = bindparam("p_state", type_=String)
 SET_INBOX = (
     update(inbox)
-    .where(_THIS, _MINE)
+    .where(_THIS, _MINE, text("state NOT IN ('done', 'dead')"))
     .values(
-        state=bindparam("p_state"),
+        state=_state,
         attempts=bindparam("p_attempts"),
         due_at=bindparam("p_due"),
         done_at=bindparam("p_done"),
         error=bindparam("p_error"),
+        body=case((_state == DEAD, None), else_=inbox.c.body),
     )
 )
 FINISH_INBOX = (
@@ -232,6 +236,7 @@ _orphans = (
         text("state NOT IN ('done', 'dead')"),
         _nobodys(inbox.c.owner),
     )
+    .order_by(inbox.c.received_at, inbox.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
@@ -322,6 +327,7 @@ RETENTION = (
     _oldest(order, order.c.at),
     _oldest(fences, fences.c.at),
     _oldest(dead, dead.c.replayed_at),
+    _oldest(dead, dead.c.dropped_at),
 )
 """What the steward forgets when it is older than the retention; nothing that is unfinished. The outbox comes after."""
 
@@ -411,20 +417,13 @@ async def write_events(db: Session, events: Iterable[Envelope], heard: Callable[
     return [event for event in events if await db.run(INSERT_EVENT, row_of(event, published=not heard(event)))]
 
 
+def timer_row(event: Envelope, at: datetime) -> dict[str, Any]:
+    return {"source": event.source, "id": event.id, "due_at": at, "body": cloudevents.to_structured(event).decode()}
+
+
 async def write_timers(db: Session, due: Sequence[tuple[Envelope, datetime]]) -> None:
     if due:
-        await db.many(
-            INSERT_TIMER,
-            [
-                {
-                    "source": event.source,
-                    "id": event.id,
-                    "due_at": at,
-                    "body": cloudevents.to_structured(event).decode(),
-                }
-                for event, at in due
-            ],
-        )
+        await db.many(INSERT_TIMER, [timer_row(event, at) for event, at in due])
 
 
 async def write_dead(
@@ -463,6 +462,7 @@ __all__ = [
     "RETRY",
     "envelope_of",
     "row_of",
+    "timer_row",
     "write_dead",
     "write_events",
     "write_timers",

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
+
+import structlog
 
 from agent_store.kernel import cloudevents
 from agent_store.kernel.bus import Bus
 from agent_store.kernel.clock import Clock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.dispatcher import Delivery, Dispatcher
+from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.relay import Relay
 from agent_store.kernel.worker import BEAT_SECONDS, Worker
+
+_log = structlog.get_logger("agent_store.network")
 
 
 class Network:
@@ -35,6 +41,7 @@ class Network:
         self._metrics = metrics
         self._monotonic = monotonic
         self._next_beat = 0.0
+        self._beating: asyncio.Task[None] | None = None
 
     async def start(self, consumers: Sequence[Consumer]) -> int:
         """Returns how many unfinished events were taken over."""
@@ -46,13 +53,30 @@ class Network:
         self._next_beat = self._monotonic() + BEAT_SECONDS
         return taken
 
+    def watch(self) -> None:
+        """Beat in a task of its own: nothing else that this process does may hold it up."""
+        self._beating = asyncio.create_task(self._beat(), name="worker's beat")
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS / 2)
+            try:
+                await self.tick()
+            except (TemporaryError, TimeoutError) as error:
+                _log.warning("worker.beat_missed", error=str(error))
+
+    @property
+    def healthy(self) -> bool:
+        return self.relay.healthy and (self._beating is None or not self._beating.done())
+
     async def tick(self) -> None:
         """Beat, and take over what nobody sees to, when the time has come."""
         if self._monotonic() < self._next_beat:
             return
         self._next_beat = self._monotonic() + BEAT_SECONDS
         await self.worker.beat()
-        await self.claim()
+        if not self._dispatcher.draining:
+            await self.claim()
 
     async def claim(self) -> int:
         taken = 0
@@ -83,6 +107,25 @@ class Network:
     async def remove(self, name: str) -> None:
         self.worker.consumers = [consumer for consumer in self.worker.consumers if consumer != name]
         await self.bus.remove(name)
+
+    async def drain(self, grace: float) -> None:
+        """Take in no more, let what runs finish for `grace` seconds, and send what it has emitted. What waits is refused
+        meanwhile, so that the bus can answer for it; and the beat goes on, so that nobody takes over what still runs."""
+        leaving = asyncio.create_task(self.bus.drain())
+        await asyncio.sleep(0)
+        await self._dispatcher.drain(grace)
+        try:
+            await leaving
+        except TemporaryError as error:  # its connections are cut below: the broker takes back what is unanswered
+            _log.warning("bus.drain_failed", error=str(error))
+        await self.relay.stop(min(grace, 5.0))
+
+    async def stop(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        await self.relay.stop(0)
+        await self.bus.stop()
 
 
 def _nothing() -> None:

@@ -222,32 +222,12 @@ class Reconciler:
                          event_id=missing.event.id, taken=taken)  # fmt: skip
 
     async def _give_up(self, missing: _Missing) -> None:
-        await self.bury(
-            missing.consumer, missing.event, reason="undelivered", attempts=missing.tries, auto=True,
+        await bury(
+            self._world, missing.consumer, missing.event, reason="undelivered", attempts=missing.tries, auto=True,
             error=f"{missing.consumer} has no record of it after {missing.tries} direct deliveries",
         )  # fmt: skip
 
     # --- dead letters ------------------------------------------------------------------------------------------
-
-    async def bury(self, consumer: str, event: Envelope, *, reason: str, attempts: int, error: str, auto: bool) -> None:
-        """Keep a dead letter that the broker or the steward gave up, unless the consumer has a record of the event (then
-        its inbox sees to it), or it lies there already. Raises TemporaryError when the store does not take it."""
-        key = {"p_consumer": consumer, "p_source": event.source, "p_id": event.id}
-
-        async def work(unit: Unit) -> bool:
-            if await unit.db.first(journal.GET_INBOX, key) is not None:
-                return False
-            if await unit.db.first(journal.DEAD_OF, key) is not None:
-                return False
-            await journal.write_dead(
-                unit.db, consumer, event, reason=reason, attempts=attempts, error=error,
-                at=self._world.clock.now(), auto=auto,
-            )  # fmt: skip
-            return True
-
-        if await self._world.store.run(work):
-            _log.error("event.dead", consumer=consumer, event_type=event.type, event_id=event.id, reason=reason,
-                       error=error)  # fmt: skip
 
     async def _replay_undelivered(self, now: float) -> None:
         """A page each time, round and round: what is deliverable again leaves the queue of the dead."""
@@ -278,6 +258,28 @@ class Reconciler:
             self._woken[name] = now + self._patience.again
             event = cloudevents.from_structured(row["body"].encode(), now=self._world.clock.now())
             await self._network.bus.redeliver(name, event)
+
+
+async def bury(
+    world: World, consumer: str, event: Envelope, *, reason: str, attempts: int, error: str, auto: bool
+) -> None:
+    """Keep a dead letter that the broker or the steward gave up, unless the consumer has a record of the event (then its
+    inbox sees to it), or it lies there already. Raises TemporaryError when the store does not take it."""
+    key = {"p_consumer": consumer, "p_source": event.source, "p_id": event.id}
+
+    async def work(unit: Unit) -> bool:
+        if await unit.db.first(journal.GET_INBOX, key) is not None:
+            return False
+        if await unit.db.first(journal.DEAD_OF, key) is not None:
+            return False
+        await journal.write_dead(
+            unit.db, consumer, event, reason=reason, attempts=attempts, error=error, at=world.clock.now(), auto=auto
+        )
+        return True
+
+    if await world.store.run(work):
+        _log.error("event.dead", consumer=consumer, event_type=event.type, event_id=event.id, reason=reason,
+                   error=error)  # fmt: skip
 
 
 async def mark_replayed(world: World, seq: int, *, by: str, at: datetime) -> None:

@@ -97,3 +97,4 @@ class Relay:
                 await self._idle.wait()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None

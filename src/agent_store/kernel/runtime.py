@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from agent_store.kernel.dispatcher import Delivery, Dispatcher
 from agent_store.kernel.errors import Conflict, NotFound, TemporaryError
 from agent_store.kernel.event import Envelope, Event, wrap
 from agent_store.kernel.ids import new_id
+from agent_store.kernel.limits import NoLimits, RateLimiter
 from agent_store.kernel.metrics import Metrics, NoMetrics
 from agent_store.kernel.network import Network
 from agent_store.kernel.reconciler import mark_replayed
@@ -26,6 +28,7 @@ from agent_store.kernel.steward import Steward
 from agent_store.kernel.store import Store, Unit
 from agent_store.kernel.tool import Principal, Tool
 from agent_store.kernel.toolbox import LocalToolbox, Toolbox
+from agent_store.kernel.tracing import OFF, Tracing, committing, creating
 from agent_store.kernel.worker import LEASE_SECONDS, Worker
 
 R = TypeVar("R")
@@ -42,27 +45,34 @@ class Runtime:
         clock: Clock | None = None,
         ports: Mapping[type[Any], object] | None = None,
         metrics: Metrics | None = None,
+        tracing: Tracing = OFF,
         retention: timedelta = timedelta(days=30),
         bus: Bus | None = None,
         toolbox: Callable[[LocalToolbox], Toolbox] | None = None,
         keeper: bool | None = None,
         lease: float = LEASE_SECONDS,
+        alone: bool | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`bus`: what carries events to other processes; None: this process is the whole store. `toolbox` wraps the local
         tools with those of other processes. `keeper`: run schedules and retention here (by default where there is no
-        bus). `lease` in seconds: after that another process takes over what a dead one left."""
+        bus). `lease` in seconds: after that another process takes over what a dead one left. `alone`: no other process
+        uses this database (by default on SQLite). `monotonic` gives seconds; tests move their own."""
         self.store = store
         self.clock = clock or SystemClock()
         self.metrics = metrics or NoMetrics()
         self.toolbox = LocalToolbox(self.metrics)
         tools = toolbox(self.toolbox) if toolbox is not None else self.toolbox
-        self.world = World(store, self.clock, tools, {Metrics: self.metrics, **(ports or {})})
+        self.world = World(store, self.clock, tools, {Metrics: self.metrics, RateLimiter: NoLimits(), **(ports or {})}, tracing)
         self.toolbox.bind(self.world)
-        worker = Worker(store, self.clock, lease=lease) if bus is not None else None
+        worker = None
+        if bus is not None:
+            alone = store.kind == "sqlite" if alone is None else alone
+            worker = Worker(store, self.clock, lease=lease, alone=alone, monotonic=monotonic)
         self.dispatcher = Dispatcher(self.world, self.metrics, worker)
         self.network: Network | None = None
         if bus is not None and worker is not None:
-            self.network = Network(bus, worker, self.dispatcher, self.clock, self.metrics)
+            self.network = Network(bus, worker, self.dispatcher, self.clock, self.metrics, monotonic=monotonic)
         self.steward = Steward(
             self.world,
             self.dispatcher,
@@ -109,13 +119,15 @@ class Runtime:
         else:
             taken = await self.network.start(self._consumers)
         if watch:
+            if self.network is not None:
+                self.network.watch()
             self._watch = asyncio.create_task(self.steward.run(), name="steward")
         return taken
 
     @property
     def healthy(self) -> bool:
         """False when the task that keeps time, or the one that publishes, has broken off: a restart takes all up."""
-        return (self._watch is None or not self._watch.done()) and (self.network is None or self.network.relay.healthy)
+        return (self._watch is None or not self._watch.done()) and (self.network is None or self.network.healthy)
 
     async def add(self, consumer: Consumer) -> None:
         """A consumer more, live (a brand that is added while the store runs)."""
@@ -149,36 +161,38 @@ class Runtime:
         consumer = self.dispatcher.consumer(consumer_name)
         if consumer is None:
             raise NotFound(f"no consumer {consumer_name} runs here")
-        cause = Envelope(
-            id=new_id(), source="/agent-store/edge", type=f"edge.{consumer_name}", time=self.clock.now(),
-            traceparent=new_trace(),
-        )  # fmt: skip
+        with committing(self.world.tracing, consumer_name):
+            cause = Envelope(
+                id=new_id(), source="/agent-store/edge", type=f"edge.{consumer_name}", time=self.clock.now(),
+                traceparent=new_trace(),
+            )  # fmt: skip
 
-        async def work(unit: Unit) -> R:
-            return await change(
-                TransactionContext(self.world, consumer, cause, principal or Principal(), cause.id, unit)
-            )
+            async def work(unit: Unit) -> R:
+                return await change(
+                    TransactionContext(self.world, consumer, cause, principal or Principal(), cause.id, unit)
+                )
 
-        return await self.store.run(work, agent=consumer.agent.name)
+            return await self.store.run(work, agent=consumer.agent.name)
 
     async def publish(
         self, event: Event, *, source: str = "/agent-store/edge", brand: str | None = None, channel: str | None = None
     ) -> Envelope:
         """Put an event into the outbox as `source` would."""
-        envelope = wrap(
-            event,
-            id=new_id(),
-            source=source,
-            time=self.clock.now(),
-            brand=brand,
-            channel=channel,
-            traceparent=new_trace(),
-        )
+        with creating(self.world.tracing, event.event_type, source):
+            envelope = wrap(
+                event,
+                id=new_id(),
+                source=source,
+                time=self.clock.now(),
+                brand=brand,
+                channel=channel,
+                traceparent=new_trace(),
+            )
 
-        async def work(unit: Unit) -> None:
-            unit.events.append(envelope)
+            async def work(unit: Unit) -> None:
+                unit.events.append(envelope)
 
-        await self.store.run(work)
+            await self.store.run(work)
         return envelope
 
     # --- dead letters ------------------------------------------------------------------------------------------
@@ -259,16 +273,15 @@ class Runtime:
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
         try:
-            if self.network is not None:
-                await self.network.bus.drain()
-            await self.dispatcher.drain(grace)
-            if self.network is not None:
-                await self.network.relay.stop(min(grace, 5.0))
-            await self.steward.flush()
-            if self.network is not None:
-                await self.network.worker.end()
-                await self.network.bus.stop()
-            else:
+            if self.network is None:
+                await self.dispatcher.drain(grace)
+                await self.steward.flush()
                 await self.steward.put_down()
+            else:
+                await self.network.drain(grace)
+                await self.steward.flush()
+                await self.network.worker.end()
         finally:
+            if self.network is not None:
+                await self.network.stop()
             await self.store.close()

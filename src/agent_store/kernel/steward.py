@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.sql.base import Executable
 
 from agent_store.kernel import cloudevents, journal
+from agent_store.kernel.agent import TICK_TOPIC
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.contexts import World, new_trace
 from agent_store.kernel.dispatcher import Delivery, Dispatcher
@@ -22,6 +23,7 @@ from agent_store.kernel.event import Envelope
 from agent_store.kernel.ids import derived_id
 from agent_store.kernel.journal import ACCEPTED, PARKED, RETRY
 from agent_store.kernel.store import Unit
+from agent_store.kernel.tracing import creating
 
 _log = structlog.get_logger("agent_store.steward")
 
@@ -171,19 +173,21 @@ class Steward:
                 planned = _EPOCH + schedule.period * ((now - _EPOCH) // schedule.period)
                 if self._ticks.get(key) == planned:
                     continue
-                tick = Envelope(
-                    id=derived_id(consumer.agent.name, schedule.name, planned.isoformat()),
-                    source="/agent-store/schedule",
-                    type=consumer.agent.tick_type(schedule),
-                    time=planned,
-                    data=b"{}",
-                    traceparent=new_trace(),
-                )
+                with creating(self._world.tracing, consumer.agent.tick_type(schedule), consumer.name):
+                    tick = Envelope(
+                        id=derived_id(consumer.agent.name, schedule.name, planned.isoformat()),
+                        source="/agent-store/schedule",
+                        type=consumer.agent.tick_type(schedule),
+                        time=planned,
+                        data=b"{}",
+                    topic=TICK_TOPIC,
+                        traceparent=new_trace(),
+                    )
 
-                async def work(unit: Unit, tick: Envelope = tick) -> None:
-                    unit.events.append(tick)
+                    async def work(unit: Unit, tick: Envelope = tick) -> None:
+                        unit.events.append(tick)
 
-                await self._world.store.run(work)
+                    await self._world.store.run(work)
                 self._ticks[key] = planned
 
     async def put_down(self) -> None:

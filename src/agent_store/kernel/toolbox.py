@@ -21,6 +21,7 @@ from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.store import Unit
 from agent_store.kernel.tool import Principal, Tool
 from agent_store.kernel.tool import registry as contracts
+from agent_store.kernel.tracing import serving, within
 
 R = TypeVar("R")
 
@@ -85,6 +86,10 @@ class LocalToolbox:
     def names(self) -> list[str]:
         return sorted(self._bindings)
 
+    def offers(self, name: str) -> bool:
+        """Whether an agent of this process has this tool."""
+        return name in self._bindings
+
     async def call(
         self, tool: Tool[R], principal: Principal, *, key: str | None = None, cause: Envelope | None = None
     ) -> R:
@@ -94,10 +99,13 @@ class LocalToolbox:
         if tool.staff_only and principal.staff is None:
             raise Forbidden(f"{tool.tool_name} is for staff")
         consumer, binding = found
-        started = time.perf_counter()
+        world, started = self._world, time.perf_counter()
         outcome = "ok"
+        above = cause.traceparent if cause is not None else None
         try:
-            return await self._run(self._world, consumer, binding, tool, principal, key, cause)
+            with serving(world.tracing, tool.tool_name, consumer.name, binding.mode, parent=above) as span:
+                event = within(cause or _synthetic(tool, principal, world.clock.now()), span)
+                return await self._run(world, consumer, binding, tool, principal, key, event)
         except TimeoutError as error:
             outcome = "timeout"
             seconds = binding.timeout.total_seconds()
@@ -116,9 +124,8 @@ class LocalToolbox:
         tool: Tool[Any],
         principal: Principal,
         key: str | None,
-        cause: Envelope | None,
+        event: Envelope,
     ) -> Any:
-        event = cause or _synthetic(tool, principal, world.clock.now())
         timeout = binding.timeout.total_seconds()
         if binding.mode == "read":
             context = contexts.ReadContext(world, consumer, event, principal, key or "")

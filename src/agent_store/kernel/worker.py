@@ -24,7 +24,8 @@ _PAGE = 200
 
 
 class Worker:
-    """`monotonic` gives seconds; tests move their own."""
+    """`alone`: no other process uses this database, so all other workers that stand in it are dead. `monotonic` gives
+    seconds; tests move their own."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Worker:
         clock: Clock,
         *,
         lease: float = LEASE_SECONDS,
+        alone: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id = new_id()
@@ -39,18 +41,19 @@ class Worker:
         self._store = store
         self._clock = clock
         self._lease = lease
+        self._alone = alone
         self._monotonic = monotonic
         self._seen: dict[str, tuple[int, float, list[str]]] = {}
         """Of each other worker: its beat, when that beat was first seen, what it serves."""
 
     async def begin(self) -> None:
-        """Say that this worker is there. On SQLite there is one process a file: all others are dead."""
+        """Say that this worker is there."""
 
         async def work(unit: Unit) -> None:
-            if self._store.kind == "sqlite":
-                await unit.db.run(journal.DELETE_WORKERS)
+            await unit.db.run(journal.DELETE_WORKERS)
 
-        await self._store.run(work)
+        if self._alone:
+            await self._store.run(work)
         await self.beat()
 
     async def beat(self) -> None:

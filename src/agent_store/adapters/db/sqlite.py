@@ -11,17 +11,16 @@ import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import MetaData
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.base import Executable
 
+from agent_store.adapters.db.jobs import GROUP_LIMIT, Job, Listener, Listeners, broken, shutting_down, was_cancelled
+from agent_store.adapters.db.schema import creation
 from agent_store.adapters.db.statements import Cache
 from agent_store.kernel import journal
 from agent_store.kernel.context import DatabaseKind, Row, Session
@@ -30,11 +29,6 @@ from agent_store.kernel.event import Envelope
 from agent_store.kernel.store import Unit, Work
 
 R = TypeVar("R")
-Listener = Callable[[Sequence[Envelope], Sequence[datetime]], None]
-
-GROUP_LIMIT = 64
-"""Works that share one commit at most: beyond that the sync is amortised and latency would only grow."""
-
 _SQL_ERROR = 1
 """`SQLITE_ERROR`: the statement itself is wrong (no such column): a bug, not the database's state."""
 
@@ -154,28 +148,6 @@ class SqliteSession(Session):
             _translate(error)
 
 
-@dataclass(slots=True)
-class _Job:
-    work: Work[Any]
-    claim: Row | None
-    timeout: float
-    done: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-    events: list[Envelope] = field(default_factory=list[Envelope])
-    timers: list[tuple[Envelope, datetime]] = field(default_factory=list[tuple[Envelope, datetime]])
-
-    def fail(self, error: BaseException) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-    def finish(self) -> None:
-        if self.error is not None:
-            self.fail(self.error)
-        elif not self.done.done():
-            self.done.set_result(self.result)
-
-
 class SqliteStore:
     """See `kernel.store.Store`. One process a file: the entrypoint sees to that (a second one would handle everything too)."""
 
@@ -189,13 +161,12 @@ class SqliteStore:
         self._reading = self._connect()
         self._reading.execute("PRAGMA query_only = ON")
         self._reader = SqliteSession(self._reading, self._cache)
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
-        self._listeners: list[Listener] = []
+        self._listeners = Listeners()
         self._limit = group_limit
         self._closing = False
-        self._heard: Callable[[Envelope], bool] = _everything
         self.commits = 0
         self.works = 0
 
@@ -218,10 +189,10 @@ class SqliteStore:
         return self._reader
 
     def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
-        self._heard = heard
+        self._listeners.heard = heard
 
     def on_commit(self, listener: Listener) -> None:
-        self._listeners.append(listener)
+        self._listeners.add(listener)
 
     @property
     def kind(self) -> DatabaseKind:
@@ -232,10 +203,8 @@ class SqliteStore:
         execute("BEGIN IMMEDIATE")
         try:
             for metadata in tables.values():
-                for table in metadata.sorted_tables:
-                    execute(str(CreateTable(table, if_not_exists=True).compile(dialect=self._dialect)))
-                    for index in table.indexes:
-                        execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=self._dialect)))
+                for statement in creation(metadata, self._dialect):
+                    execute(statement)
             for statements in ddl.values():
                 for statement in statements:
                     execute(statement)
@@ -254,19 +223,19 @@ class SqliteStore:
         timeout: float = 10.0,  # noqa: ASYNC109  # of the work, not of the wait
     ) -> R:
         if self._closing:
-            raise _shutting_down()
+            raise shutting_down()
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run_groups(), name="sqlite group commit")
         elif self._pump is asyncio.current_task():
             raise RuntimeError("a transaction is open here already: use its session, or begin another one after it")
-        job = _Job(work, claim, timeout, asyncio.get_running_loop().create_future())
+        job = Job(work, claim, timeout, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._wake.set()
         return await job.done
 
     async def _run_groups(self) -> None:
         """The pump: the one task that writes. However it ends, nobody is left waiting."""
-        group: list[_Job] = []
+        group: list[Job] = []
         try:
             while self._jobs or not self._closing:
                 if not self._jobs:
@@ -282,11 +251,11 @@ class SqliteStore:
         except BaseException as error:
             # Cancelled (abandoned), or a bug or an interrupt that came through a handler: it must not look like success.
             for job in (*group, *self._jobs):
-                job.fail(_shutting_down() if isinstance(error, asyncio.CancelledError) else _broken(error))
+                job.fail(shutting_down() if isinstance(error, asyncio.CancelledError) else broken(error))
             self._jobs.clear()
             raise
 
-    async def _run_group(self, group: list[_Job]) -> None:
+    async def _run_group(self, group: list[Job]) -> None:
         try:
             await self._commit(group)
         except (sqlite3.Error, _TransactionLost) as error:
@@ -309,7 +278,7 @@ class SqliteStore:
         failure.__cause__ = error.__cause__ or error
         return failure
 
-    async def _commit(self, group: list[_Job]) -> None:
+    async def _commit(self, group: list[Job]) -> None:
         execute = self._writer.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -323,23 +292,16 @@ class SqliteStore:
         self.works += len(group)
         for job in group:
             job.finish()
-        events = [event for job in group for event in job.events]
-        timers = [at for job in group for _, at in job.timers]
-        if events or timers:
-            for listener in self._listeners:
-                try:
-                    listener(events, timers)
-                except Exception as error:  # noqa: BLE001  # the commit stands: reported as asyncio does for a callback
-                    asyncio.get_running_loop().call_exception_handler(
-                        {"message": "a listener to commits failed", "exception": error}
-                    )
+        self._listeners.tell(
+            [event for job in group for event in job.events], [at for job in group for _, at in job.timers]
+        )
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite3.ProgrammingError):  # abandoned: closing the file has rolled back already
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    async def _run_job(self, job: _Job) -> None:
+    async def _run_job(self, job: Job) -> None:
         execute = self._writer.execute
         session = SqliteSession(self._writer, self._cache, transaction=True)
         unit = Unit(session)
@@ -349,16 +311,11 @@ class SqliteStore:
                 unit.claimed = await session.run(journal.INSERT_INBOX, job.claim) == 1
             async with asyncio.timeout(job.timeout):
                 job.result = await job.work(unit)
-            job.events = await journal.write_events(session, unit.events, self._heard)
+            job.events = await journal.write_events(session, unit.events, self._listeners.heard)
             await journal.write_timers(session, unit.timers)
             job.timers = unit.timers
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # Not this task was cancelled: something that the work awaited was.
-            job.error = TemporaryError("what the handler waited for was cancelled", code="cancelled")
-            job.error.__cause__ = error
+            job.error = was_cancelled(error)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is its own: handed to its caller
             job.error = error
         finally:
@@ -386,20 +343,6 @@ class SqliteStore:
             self._pump.cancel()
         self._reading.close()
         self._writer.close()
-
-
-def _everything(event: Envelope) -> bool:
-    return True
-
-
-def _shutting_down() -> TemporaryError:
-    return TemporaryError("the store is shutting down; try again in a moment", code="shutting-down")
-
-
-def _broken(error: BaseException) -> TemporaryError:
-    failure = TemporaryError(f"the store's writer broke off: {error!r}", code="database")
-    failure.__cause__ = error
-    return failure
 
 
 __all__ = ["SqliteSession", "SqliteStore"]

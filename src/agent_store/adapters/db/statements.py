@@ -7,12 +7,15 @@ statement on the driver costs 3–8 µs. So the language is SQLAlchemy's, and on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect
+from pydantic_core import from_json
+from sqlalchemy import JSON, Column, Dialect, Float, Integer, Numeric
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.dml import Insert
+from sqlalchemy.types import TypeEngine
 
 Processor = Callable[[Any], Any]
 
@@ -22,10 +25,11 @@ class Compiled:
 
     `expanding` names the parameters that are lists (`IN (…)`). The text has room for as many items as were given, rounded
     up to a power of two, so that lists of all lengths share a few texts; `bind` fills the rest with the last item.
+    A driver takes parameters by name (`bind`) or, with a numeric dialect, in the order of their numbers (`arguments`).
     An INSERT takes the columns given; a column's Python-side `default=` is not run, so leaving such a column out is refused.
     """
 
-    __slots__ = ("_expansion", "binders", "constants", "expanding", "readers", "sql")
+    __slots__ = ("_expansion", "_order", "binders", "constants", "expanding", "readers", "sql")
 
     def __init__(self, statement: Executable, dialect: Dialect, params: Mapping[str, Any]) -> None:
         clause: Any = statement
@@ -45,15 +49,17 @@ class Compiled:
         self.expanding = tuple(name for name, bind in binds.items() if bind.expanding)
         self._expansion: Mapping[str, list[str]] = {}
         self.sql: str = str(compiled)
+        order = compiled.positiontup
         if self.expanding:
             values = {**self.constants, **params}
             state = compiled.construct_expanded_state(
                 {**values, **{name: _padded(values[name]) for name in self.expanding}}
             )
-            self.sql, self._expansion = state.statement, state.parameter_expansion
+            self.sql, self._expansion, order = state.statement, state.parameter_expansion, state.positiontup
+        self._order: tuple[tuple[str, Processor | None], ...] = tuple((n, self.binders.get(n)) for n in order or ())
         self.readers: list[tuple[int, Processor]] = []
         for index, column in enumerate(getattr(statement, "exported_columns", ())):
-            processor = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            processor = _reader(column, dialect)
             if processor is not None:
                 self.readers.append((index, processor))
 
@@ -71,6 +77,38 @@ class Compiled:
             if name in values:
                 values[name] = processor(values[name])
         return values
+
+    def arguments(self, params: Mapping[str, Any] | None) -> list[Any]:
+        """The driver's parameters in the order of their numbers. Raises KeyError that names one that is missing."""
+        if self.expanding:
+            values = self.bind(params)
+            return [values[name] for name, _ in self._order]
+        if not self._order:
+            return []
+        values = {**self.constants, **params} if params else self.constants
+        return [values[name] if processor is None else processor(values[name]) for name, processor in self._order]
+
+
+def _reader(column: Any, dialect: Dialect) -> Processor | None:
+    """What turns the driver's value of a result column into the column's type."""
+    kind: TypeEngine[Any] = column.type
+    if dialect.name == "postgresql":
+        if isinstance(kind, JSON):
+            return _parsed  # the driver gives JSON as text; SQLAlchemy's engine would teach it on each connection
+        if isinstance(kind, Integer) and not isinstance(column, Column):
+            return _whole
+        if isinstance(kind, Float | Numeric):
+            return None  # SQLAlchemy asks for the driver's type code here, and the driver gives what the column is
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _parsed(value: str | None) -> Any:
+    return None if value is None else from_json(value)
+
+
+def _whole(value: Any) -> Any:
+    """PostgreSQL's sum of a bigint is a numeric, which Python has as a Decimal."""
+    return int(value) if isinstance(value, Decimal) else value
 
 
 def _room(length: int) -> int:

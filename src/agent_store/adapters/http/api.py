@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -10,6 +12,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from agent_store.adapters.http.auth import StaffAuth
+from agent_store.adapters.http.dead import dead_api
 from agent_store.contracts import cart, catalog, chat, orders, people
 from agent_store.contracts.brands import Brand, Directory
 from agent_store.contracts.chat import ConversationSummary, Transcript
@@ -17,6 +20,7 @@ from agent_store.contracts.orders import OrderState, OrderView
 from agent_store.contracts.people import EscalationView
 from agent_store.kernel import cloudevents, journal
 from agent_store.kernel.errors import Forbidden, InvalidInput, NotFound
+from agent_store.kernel.news import News
 from agent_store.kernel.runtime import Runtime
 from agent_store.kernel.tool import Principal, Tool
 from agent_store.kernel.tool import registry as tool_contracts
@@ -109,7 +113,10 @@ def public_api(runtime: Runtime, directory: Directory) -> APIRouter:
     return api
 
 
-def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Admin) -> APIRouter:
+def staff_api(
+    runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Admin, news: News | None = None
+) -> APIRouter:
+    """With `news` `/api/events` hears of what other processes commit as well."""
     api = APIRouter(prefix="/api", tags=["staff"], dependencies=[Depends(auth)])
 
     def who(request: Request) -> Principal:
@@ -255,33 +262,21 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         def notice(_: object) -> None:
             more.set()
 
-        runtime.listeners.append(notice)
-        try:
-            rows = await reader.all(journal.EVENTS_AFTER, {"after": after, "most": limit})
-            if not rows and wait:
-                try:
-                    async with asyncio.timeout(wait):
+        asked = {"after": after, "most": limit}
+        with news.listening(notice) if news is not None else _listening(runtime, notice):
+            rows = await reader.all(journal.EVENTS_AFTER, asked)
+            clock = asyncio.get_running_loop().time
+            until = clock() + wait
+            while not rows and clock() < until:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(until):
                         await more.wait()
-                except TimeoutError:
-                    pass
-                rows = await reader.all(journal.EVENTS_AFTER, {"after": after, "most": limit})
-        finally:
-            runtime.listeners.remove(notice)
+                more.clear()
+                rows = await reader.all(journal.EVENTS_AFTER, asked)
         return {
             "events": [cloudevents.to_json(journal.envelope_of(row)) for row in rows],
             "next": rows[-1]["seq"] if rows else after,
         }
-
-    @api.get("/dead")
-    async def dead(limit: Annotated[int, Query(ge=1, le=500)] = 100) -> list[dict[str, Any]]:
-        """Dead letters, newest first: what could not be handled, and why."""
-        return [dict(row) for row in await runtime.dead(limit)]
-
-    @api.post("/dead/{seq}/replay", status_code=202)
-    async def replay(seq: int) -> dict[str, int]:
-        """Try a dead letter again, for the consumer that failed and no other."""
-        await runtime.replay(seq)
-        return {"replayed": seq}
 
     @api.post("/brands", status_code=201)
     async def add_brand(request: Request) -> BrandEntry:
@@ -295,7 +290,18 @@ def staff_api(runtime: Runtime, directory: Directory, auth: StaffAuth, admin: Ad
         """Products from a CSV, JSON or YAML file: all of them, or none and a list of errors by row."""
         return await admin.import_catalog(await _text(request), form)
 
+    api.include_router(dead_api(runtime, auth, prefix="/dead"))
     return api
+
+
+@contextlib.contextmanager
+def _listening(runtime: Runtime, listener: Callable[[object], None]) -> Generator[None]:
+    """To the commits of this process."""
+    runtime.listeners.append(listener)
+    try:
+        yield
+    finally:
+        runtime.listeners.remove(listener)
 
 
 async def _text(request: Request) -> str:

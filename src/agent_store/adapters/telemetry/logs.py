@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+
+from agent_store.kernel.tracing import current
+
+
+def add_trace(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """`trace_id` and `span_id` of the span that the task is in, unless the line says whose it is."""
+    span = current()
+    if span is not None and "trace_id" not in line:
+        line["trace_id"], line["span_id"] = span[3:35], span[36:52]
+    return line
 
 
 def configure(level: str = "info", form: str = "auto") -> None:
@@ -15,6 +26,7 @@ def configure(level: str = "info", form: str = "auto") -> None:
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),

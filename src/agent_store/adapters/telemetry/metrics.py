@@ -1,4 +1,4 @@
-"""The kernel's `Metrics` port on prometheus-client."""
+"""The kernel's `Metrics` port on prometheus-client. `docs/metrics.md` lists every figure with the alerts that it is for."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ class PrometheusMetrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._published = Histogram(
+            "agent_store_bus_publish_seconds",
+            "Publishings to the broker, a batch each, until its confirm",
+            ["bus"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._sent = Counter(
+            "agent_store_bus_events_published",
+            "Events given to the broker, by whether it has confirmed them",
+            ["bus", "outcome"],
+            registry=self.registry,
+        )
         self._counters: dict[str, Counter] = {}
         # `labels()` takes a lock and formats every label: some 5 µs that a handled event should not pay three times.
         self._received_of = cache(self._received.labels)
@@ -55,6 +68,12 @@ class PrometheusMetrics:
                 f"agent_store_{name}", name.replace("_", " "), sorted(labels), registry=self.registry
             )
         (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def published(self, bus: str, confirmed: int, unconfirmed: int, seconds: float) -> None:
+        """One publishing to a broker (rabbitmq, knative); what is unconfirmed is sent again."""
+        self._published.labels(bus).observe(seconds)
+        self._sent.labels(bus, "confirmed").inc(confirmed)
+        self._sent.labels(bus, "unconfirmed").inc(unconfirmed)
 
     def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody looks."""

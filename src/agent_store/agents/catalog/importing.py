@@ -10,7 +10,7 @@ from typing import Any
 from agent_store.agents.catalog import model
 from agent_store.agents.catalog.repository import Catalog, Imports, Projections
 from agent_store.agents.catalog.search import Document, ranked_terms
-from agent_store.agents.catalog.sqlite_search import SqliteSearch
+from agent_store.agents.catalog.searching import index_of
 from agent_store.agents.catalog.tables import BRAND_SHIFT
 from agent_store.agents.catalog.words import size_key
 from agent_store.contracts.catalog import ImportProduct, ImportReport, ProductImported, ProductUpdated
@@ -38,6 +38,7 @@ async def put(ctx: Context, products: Sequence[ImportProduct]) -> ImportReport:
         await _put_some(ctx, some, revision, numbers, owners, words, categories)
         await asyncio.sleep(0)  # a large file must not keep the rest of the process from reading
     await imports.put_brands(numbers)
+    await index_of(ctx).spell(sorted({word for (_, word), change in words.items() if change > 0}))
     await imports.count(words, categories, revision)
     return ImportReport(products=len(products), variants=sum(len(product.variants) for product in products))
 
@@ -72,7 +73,7 @@ async def _put_some(
     words: Counter[tuple[str, str]],
     categories: Counter[tuple[str, str]],
 ) -> None:
-    catalog, imports, index = ctx.get(Catalog), ctx.get(Imports), ctx.get(SqliteSearch)
+    catalog, imports, index = ctx.get(Catalog), ctx.get(Imports), index_of(ctx)
     ids = [product.id for product in products]
     old = {row["id"]: row for row in await catalog.by_id(ids)}
     before = await catalog.variants(list(old))

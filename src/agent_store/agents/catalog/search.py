@@ -1,20 +1,22 @@
 """What a search means and in which order it is asked: groups of alternatives, and what is let go when nothing fits.
 
-Pure: the words of the catalogue come in as a `Words`, the index that answers is behind `SearchIndex`.
+Pure: the words of the catalogue come in as a `Lexicon`, the index that answers is behind `SearchIndex`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import log
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from agent_store.agents.catalog import synonyms
 from agent_store.agents.catalog.synonyms import Phrase
-from agent_store.agents.catalog.vocabulary import Vocabulary, Words
+from agent_store.agents.catalog.vocabulary import Lexicon
 from agent_store.agents.catalog.words import question, size_key, stem, stems
+
+R = TypeVar("R")
 
 RANKED = 150
 """Products that are ranked at most. A search for words that more of them fit takes the newest of those that fit best;
@@ -135,14 +137,17 @@ class Document:
 
 
 class SearchIndex(Protocol):
-    """Full-text search over the catalogue. SQLite's is `sqlite_search`; another database puts its own beside it."""
+    """Full-text search over the catalogue: `sqlite_search` and `postgres_search`."""
 
-    async def vocabulary(self) -> Vocabulary:
-        """The words of all products, up to the last committed import."""
+    async def ask(self, brand: str | None, question: Callable[[Lexicon], R]) -> R:
+        """What `question` answers with the words of a brand's products (None: of all), up to the last committed import.
+
+        It may be called several times before it has all the words that it asks for, so it has no effects.
+        """
         ...
 
-    async def count(self, match: Match, brand: str | None) -> int:
-        """How many products of the brand fit the words, whatever the filters."""
+    async def fits(self, match: Match, brand: str | None) -> bool:
+        """Does any product of the brand fit the words, whatever the filters?"""
         ...
 
     async def find(self, match: Match, filters: Filters, sort: Sort = "relevance") -> list[Candidate]:
@@ -158,12 +163,16 @@ class SearchIndex(Protocol):
         """How many products fit the filters alone."""
         ...
 
+    async def spell(self, words: Sequence[str]) -> None:
+        """Folded words that products have had counted: a mistyped word may mean one of them from now on."""
+        ...
+
     async def put(self, documents: Sequence[Document]) -> None: ...
 
     async def drop(self, numbers: Sequence[int]) -> None: ...
 
 
-def understand(text: str, words: Words, categories: Iterable[str]) -> Understood:
+def understand(text: str, words: Lexicon, categories: Iterable[str]) -> Understood:
     """Read a customer's words with the vocabulary of the products that are searched."""
     asked, sizes = question(text)
     heads = {key for category in categories for key in stems(category)}
@@ -189,7 +198,7 @@ class _Read:
     unknown: list[str] = field(default_factory=list[str])
 
 
-def _read(asked: list[str], words: Words, heads: set[str]) -> _Read:
+def _read(asked: list[str], words: Lexicon, heads: set[str]) -> _Read:
     read = _Read()
     index = 0
     while index < len(asked):
@@ -209,7 +218,7 @@ def _read(asked: list[str], words: Words, heads: set[str]) -> _Read:
     return read
 
 
-def _phrase(asked: list[str], index: int, words: Words, heads: set[str]) -> tuple[int, Group | None]:
+def _phrase(asked: list[str], index: int, words: Lexicon, heads: set[str]) -> tuple[int, Group | None]:
     """The longest phrase of the synonyms that begins here; or two words that are one ("note book")."""
     for size in range(min(synonyms.longest(), len(asked) - index), 1, -1):
         key = tuple(stem(word) for word in asked[index : index + size])
@@ -219,14 +228,13 @@ def _phrase(asked: list[str], index: int, words: Words, heads: set[str]) -> tupl
                 return size, group
     if index + 1 < len(asked):
         first, second = asked[index], asked[index + 1]
-        if stem(first) not in words.by_stem or stem(second) not in words.by_stem:
-            group = _group((stem(first + second),), words, heads)
-            if group is not None and len(first + second) > 4:
-                return 2, group
+        group = _group((stem(first + second),), words, heads) if len(first + second) > 4 else None
+        if group is not None and not (words.count(stem(first)) and words.count(stem(second))):
+            return 2, group
     return 0, None
 
 
-def _word(word: str, words: Words, heads: set[str]) -> tuple[list[Group], list[str]]:
+def _word(word: str, words: Lexicon, heads: set[str]) -> tuple[list[Group], list[str]]:
     """Groups for one word, and how it is spelled."""
     group = _group((stem(word),), words, heads)
     if group is not None:
@@ -245,18 +253,18 @@ def _word(word: str, words: Words, heads: set[str]) -> tuple[list[Group], list[s
     return [merged], [word if best.completed else best.word]
 
 
-def _split(word: str, words: Words) -> tuple[str, str] | None:
+def _split(word: str, words: Lexicon) -> tuple[str, str] | None:
     """Two words that were written as one ("tenispreto")."""
     if len(word) < 7:
         return None
     for cut in range(3, len(word) - 2):
         first, second = word[:cut], word[cut:]
-        if stem(first) in words.by_stem and stem(second) in words.by_stem:
+        if words.count(stem(first)) and words.count(stem(second)):
             return first, second
     return None
 
 
-def _group(key: Phrase, words: Words, heads: set[str]) -> Group | None:
+def _group(key: Phrase, words: Lexicon, heads: set[str]) -> Group | None:
     """The phrase and its synonyms, as far as the products have them; None when they have none."""
     any_of = tuple(phrase for phrase in (key, *synonyms.table().get(key, ())) if words.has(phrase))
     if not any_of:
@@ -266,11 +274,11 @@ def _group(key: Phrase, words: Words, heads: set[str]) -> Group | None:
         any_of=any_of,
         kind="color" if key in synonyms.colors() else "word",
         head=any(set(phrase) <= heads for phrase in any_of),
-        products=sum(min(words.by_stem[part] for part in phrase) for phrase in any_of),
+        products=sum(min(words.count(part) for part in phrase) for phrase in any_of),
     )
 
 
-def color_phrases(color: str, words: Words) -> tuple[Phrase, ...]:
+def color_phrases(color: str, words: Lexicon) -> tuple[Phrase, ...]:
     """A colour filter with its names in other languages and its shades; typos mended."""
     key = tuple(stems(color))
     known = synonyms.colors()
@@ -283,11 +291,11 @@ def color_phrases(color: str, words: Words) -> tuple[Phrase, ...]:
     return (key, *known.get(key, ()))[:COLORS] if key else ()
 
 
-def maker_group(maker: str, words: Words) -> Group | None:
+def maker_group(maker: str, words: Lexicon) -> Group | None:
     """A maker filter: all words of its name, typos mended. None when nothing is left of it."""
     key: list[str] = []
     for word in stems(maker):
-        guesses = () if word in words.by_stem else words.guess(word)
+        guesses = () if words.count(word) else words.guess(word)
         key.append(stem(guesses[0].word) if guesses else word)
     return Group(any_of=(tuple(key),), field="maker") if key else None
 

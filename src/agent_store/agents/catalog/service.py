@@ -21,8 +21,9 @@ from agent_store.agents.catalog.search import (
     relaxations,
     understand,
 )
-from agent_store.agents.catalog.sqlite_search import SqliteSearch
+from agent_store.agents.catalog.searching import index_of
 from agent_store.agents.catalog.synonyms import Phrase
+from agent_store.agents.catalog.vocabulary import Lexicon
 from agent_store.agents.catalog.words import size_key
 from agent_store.contracts.catalog import (
     Category,
@@ -57,30 +58,11 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
     exact = await _by_code(ctx, call)
     if exact is not None:
         return exact
-    index: SearchIndex = ctx.get(SqliteSearch)
+    index = index_of(ctx)
     brand = call.brand or ctx.principal.brand or "*"
     scope = None if brand == "*" else brand
-    words = (await index.vocabulary()).of(scope)
     shelves = {row["category"]: row["products"] for row in await ctx.get(Catalog).categories(scope)}
-    known = tuple(shelves)
-    meant = understand(call.text, words, known)
-    slugs = category_slugs(call.category, known) if call.category else None
-    lost: tuple[str, ...] = ()
-    if slugs == () and call.category:
-        # Not a category here, but perhaps a word of the products: "batom" among "labios".
-        more = understand(call.category, words, known)
-        meant = replace(meant, groups=tuple(dict.fromkeys((*meant.groups, *more.groups))))
-        slugs, lost = None, () if more.groups else ("category",)
-    filters = Filters(
-        brand=scope,
-        categories=slugs,
-        colors=color_phrases(call.color, words) if call.color else None,
-        size=size_key(call.size) if call.size else next(iter(meant.sizes), None),
-        maker=maker_group(call.maker, words) if call.maker else None,
-        min_price=call.min_price.minor if call.min_price else None,
-        max_price=call.max_price.minor if call.max_price else None,
-        in_stock=call.in_stock,
-    )
+    meant, filters, lost = await index.ask(scope, lambda words: _meaning(call, scope, words, tuple(shelves)))
     if (meant.unknown and not meant.groups and not filters.named()) or (lost and not call.relax):
         return SearchResult(hits=(), total=0, corrected=meant.corrected)
     plan = await _find(index, meant, filters, call)
@@ -104,6 +86,31 @@ async def search(ctx: Context, call: SearchProducts) -> SearchResult:
         relaxed=tuple(dict.fromkeys((*lost, *plan.relaxed))) if hits else (),
         facets=_facets(ranked),
     )
+
+
+def _meaning(
+    call: SearchProducts, brand: str | None, words: Lexicon, categories: Sequence[str]
+) -> tuple[Understood, Filters, tuple[str, ...]]:
+    """What is asked for: words, filters, and the names of filters that mean nothing here."""
+    meant = understand(call.text, words, categories)
+    slugs = category_slugs(call.category, categories) if call.category else None
+    lost: tuple[str, ...] = ()
+    if slugs == () and call.category:
+        # Not a category here, but perhaps a word of the products: "batom" among "labios".
+        more = understand(call.category, words, categories)
+        meant = replace(meant, groups=tuple(dict.fromkeys((*meant.groups, *more.groups))))
+        slugs, lost = None, () if more.groups else ("category",)
+    filters = Filters(
+        brand=brand,
+        categories=slugs,
+        colors=color_phrases(call.color, words) if call.color else None,
+        size=size_key(call.size) if call.size else next(iter(meant.sizes), None),
+        maker=maker_group(call.maker, words) if call.maker else None,
+        min_price=call.min_price.minor if call.min_price else None,
+        max_price=call.max_price.minor if call.max_price else None,
+        in_stock=call.in_stock,
+    )
+    return meant, filters, lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ async def _find(index: SearchIndex, meant: Understood, filters: Filters, call: S
         if found := await index.find(step, filters, call.sort):
             return _Plan(found, filters, () if step is strict and not meant.unknown else ("text",))
         # A way to ask that finds nothing without any filters finds nothing with fewer of them either.
-        if filters.named() and await index.count(step, filters.brand):
+        if filters.named() and await index.fits(step, filters.brand):
             alive.append(step)
     for gone in relaxations(filters)[1:]:
         asked = filters.without(gone)

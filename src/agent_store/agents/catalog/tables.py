@@ -128,7 +128,25 @@ SQLITE_DDL: tuple[str, ...] = (
 )
 """Full-text search on SQLite: rowid is the product's number, the text is stems (see `words`)."""
 
+POSTGRES_DDL: tuple[str, ...] = (
+    "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+    "CREATE TABLE IF NOT EXISTS catalog_index (number bigint PRIMARY KEY, document tsvector NOT NULL)",
+    # Without a list of pending entries: every search would read through it until the next vacuum.
+    "CREATE INDEX IF NOT EXISTS catalog_index_by_document ON catalog_index USING gin (document) WITH (fastupdate = off)",
+    'CREATE TABLE IF NOT EXISTS catalog_spelling (word text COLLATE "C" PRIMARY KEY, stem text NOT NULL, sound text NOT NULL)',
+    "CREATE INDEX IF NOT EXISTS catalog_spelling_by_stem ON catalog_spelling (stem)",
+    "CREATE INDEX IF NOT EXISTS catalog_spelling_by_sound ON catalog_spelling (sound)",
+    "CREATE INDEX IF NOT EXISTS catalog_spelling_by_letters ON catalog_spelling USING gin (word gin_trgm_ops)"
+    " WITH (fastupdate = off)",
+    # A function, so that the threshold holds for this question only.
+    "CREATE OR REPLACE FUNCTION catalog_alike(said text) RETURNS TABLE (word text) LANGUAGE sql STABLE"
+    " SET pg_trgm.similarity_threshold = 0.2 AS $$ SELECT s.word FROM catalog_spelling s WHERE s.word % said"
+    " AND abs(length(s.word) - length(said)) <= 3 ORDER BY similarity(s.word, said) DESC, s.word LIMIT 400 $$",
+)
+"""Full-text search on PostgreSQL: a product's stems as a tsvector, the words of all products as they are spelled, with
+their trigrams. pg_trgm is a trusted extension: whoever may create in the database may create it."""
+
 __all__ = [
-    "BRAND_SHIFT", "FIELDS", "SQLITE_DDL", "brands", "categories", "complements", "details", "metadata", "products", "state",
-    "variants", "words",
+    "BRAND_SHIFT", "FIELDS", "POSTGRES_DDL", "SQLITE_DDL", "brands", "categories", "complements", "details", "metadata",
+    "products", "state", "variants", "words",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import log10
-from typing import Any
+from typing import Any, Protocol
 
 from agent_store.agents.catalog import synonyms
 from agent_store.agents.catalog.words import sound, stem
@@ -25,6 +25,22 @@ class Guess:
     cost: float
     completed: bool = False
     """It was only not typed to its end."""
+
+
+class Lexicon(Protocol):
+    """What reading a customer's words asks of the products' words."""
+
+    def count(self, stem: str) -> int:
+        """About how many products have a word of this stem; 0 for none."""
+        ...
+
+    def has(self, stems: Iterable[str]) -> bool:
+        """Do all of these stems occur?"""
+        ...
+
+    def guess(self, word: str) -> tuple[Guess, ...]:
+        """What an unknown word may have meant, best first, at most three of about the same cost; empty for none."""
+        ...
 
 
 @dataclass(slots=True)
@@ -70,6 +86,10 @@ class Words:
     def has(self, stems: Iterable[str]) -> bool:
         """Do all of these stems occur?"""
         return all(key in self.by_stem for key in stems)
+
+    def count(self, stem: str) -> int:
+        """About how many products have a word of this stem; 0 for none."""
+        return self.by_stem.get(stem, 0)
 
     def guess(self, word: str) -> tuple[Guess, ...]:
         """What an unknown word may have meant, best first, at most three of about the same cost; empty for none.

@@ -120,6 +120,24 @@ class Conversation:
         self.burst_due = min(now + window, self.burst_since + longest)
         return self.burst_due if begins else None
 
+    def hold_back(self, now: datetime, pause: timedelta) -> datetime | None:
+        """The customer writes too fast: what waits and what comes is one turn, `pause` from now.
+
+        Returns when the timer has to be set, None when one is running already. A pause that runs is not made longer: a
+        customer who never stops is answered once a pause.
+        """
+        if self.held_back(now):
+            return None
+        begins = self.burst_since is None
+        if begins:
+            self.burst += 1
+        # A burst that begins in the future: until then nothing is its end.
+        self.burst_since = self.burst_due = now + pause
+        return self.burst_due if begins else None
+
+    def held_back(self, now: datetime) -> bool:
+        return self.burst_since is not None and now < self.burst_since
+
     def close_burst(self) -> None:
         self.burst_since = self.burst_due = None
 

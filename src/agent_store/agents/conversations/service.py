@@ -161,12 +161,12 @@ async def receive(event: WhatsAppMessageReceived, ctx: Context) -> None:
     if is_new:
         # Rows that are written on the way point to it.
         await ctx.get(Conversations).add(conversation)
-    await _hear(ctx, conversation, customer, line)
+    await _hear(ctx, conversation, customer, line, hasty=event.hasty)
     await ctx.get(Messages).hear(conversation, line, customer.called or "")
     await ctx.get(Conversations).save(conversation)
 
 
-async def _hear(ctx: Context, conversation: Conversation, customer: Customer, line: Line) -> None:
+async def _hear(ctx: Context, conversation: Conversation, customer: Customer, line: Line, *, hasty: bool) -> None:
     """Decide what becomes of a message: a turn now or later, a person, a polite word, nothing."""
     if line.kind in SILENT_KINDS:
         line.turn = NEVER
@@ -198,9 +198,11 @@ async def _hear(ctx: Context, conversation: Conversation, customer: Customer, li
         return
     chosen = await _choose_brand(ctx, conversation, line)
     conversation.pending += line.turn is None
-    if conversation.turn_open:
-        return
     settings = ctx.use(ConversationsSettings)
+    if hasty and not conversation.held_back(ctx.now()):
+        await _slow_down(ctx, conversation, settings)
+    if conversation.turn_open or conversation.held_back(ctx.now()):
+        return
     if chosen or not settings.burst_window:
         await _begin_turn(ctx, conversation, customer, line)
         return
@@ -214,6 +216,15 @@ def _set_burst_timer(ctx: Context, conversation: Conversation, due: datetime) ->
         ChatTurnDue(conversation_id=conversation.id, customer_id=conversation.customer_id, window=conversation.burst),
         at=due,
     )
+
+
+async def _slow_down(ctx: Context, conversation: Conversation, settings: ConversationsSettings) -> None:
+    """Answer no faster than once a pause, and say so once."""
+    due = conversation.hold_back(ctx.now(), settings.hasty_pause)
+    if due is not None:
+        _set_burst_timer(ctx, conversation, due)
+    await decide(ctx, conversation, "customer.hasty", waiting=conversation.pending)
+    await _notice(ctx, conversation, TextBlock(text=say("hasty", conversation.language)))
 
 
 async def _cannot_read(ctx: Context, conversation: Conversation) -> None:
@@ -444,7 +455,7 @@ async def respond(event: ChatResponse, ctx: Context) -> None:
     conversation.end_turn()
     await deliver(ctx, conversation, contents, role="seller", author=event.author_name)
     await flush_held(ctx, conversation)
-    if conversation.pending:
+    if conversation.pending and not conversation.held_back(ctx.now()):
         await _begin_turn(ctx, conversation, await _customer(ctx, conversation), None)
     await ctx.get(Conversations).save(conversation)
 

@@ -13,6 +13,7 @@ class ConversationsSettings:
     `burst_max`: a burst that never falls silent is a turn after so long. `turn_limit`: how long the bot has for an
     answer. `turn_tries`: how often a turn is granted before a person is called. `person_limit`: what a person's turn
     says as its end (nothing expires by it). `polite_pause`: how long "I can only read text" is not said again.
+    `hasty_pause`: how long a customer who writes faster than the limit waits for the next answer, to all at once.
     `test_mode`: tell of the four test codes along with a payment link.
     """
 
@@ -22,6 +23,7 @@ class ConversationsSettings:
     turn_tries: int = 2
     person_limit: timedelta = timedelta(hours=24)
     polite_pause: timedelta = timedelta(seconds=10)
+    hasty_pause: timedelta = timedelta(minutes=1)
     test_mode: bool = False
 
     def __post_init__(self) -> None:
@@ -30,5 +32,7 @@ class ConversationsSettings:
             raise ValueError("burst_window must not be negative and burst_max not below it")
         if self.turn_limit <= zero or self.person_limit <= zero or self.polite_pause < zero:
             raise ValueError("turn_limit and person_limit must be positive, polite_pause not negative")
+        if self.hasty_pause <= zero:
+            raise ValueError("hasty_pause must be positive")
         if self.turn_tries < 1:
             raise ValueError("turn_tries must be at least 1")

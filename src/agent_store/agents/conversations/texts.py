@@ -34,6 +34,11 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "en": "Thank you! For now I can only read text and buttons. Could you tell me in words what you're looking for?",
         "es": "¡Gracias! Por ahora solo puedo leer textos y botones. ¿Me cuentas con palabras qué buscas?",
     },
+    "hasty": {
+        "pt": "Recebi tudo! Chegou bastante coisa de uma vez: leio com calma e já respondo tudo junto, em até um minutinho 🙂",
+        "en": "I've got it all! That was quite a lot at once: I'll read it and answer everything together in about a minute 🙂",
+        "es": "¡Recibí todo! Llegó mucho de una vez: lo leo con calma y te respondo todo junto en un minutito 🙂",
+    },
     # --- people
     "waiting_asked": {
         "pt": "Claro! Já chamei uma pessoa da nossa equipe, ela responde aqui mesmo. Até lá eu fico em silêncio.",

@@ -45,6 +45,8 @@ from agent_store.kernel.brain import (
 )
 from agent_store.kernel.context import Context
 from agent_store.kernel.errors import KeyReused, PermanentError, StaleSpeaker, StoreError, TemporaryError
+from agent_store.kernel.limits import Rate, RateLimiter, allowed, used
+from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.money import Money
 from agent_store.kernel.tool import Principal, Tool
 
@@ -229,6 +231,8 @@ class _Turn:
             """Failure is a result as well: a resumed turn must go the same way."""
             if is_main and not circuit.closed(self._ctx.now()):
                 return _Thought(failed="the circuit is open after failures in a row")
+            if is_main and (gone := await self._budget_gone()) is not None:
+                return _Thought(failed=gone)
             begun = clock()
             try:
                 async with asyncio.timeout(limit):
@@ -240,12 +244,35 @@ class _Turn:
                 return _Thought(failed=reason, seconds=clock() - begun)
             if is_main:
                 circuit.succeeded()
+                await self._charge(answer.usage.input_tokens + answer.usage.output_tokens)
             return _Thought(answer=answer, seconds=clock() - begun)
 
         # The rules give the same answer to the same request; a model's is never asked for twice.
         thought = await self._ctx.step(f"think:{self._thoughts}", ask, _Thought, pure=brain is self._brains.rules)
         self._spent += thought.seconds
         return thought
+
+    def _budgets(self) -> tuple[tuple[str, str, Rate], ...]:
+        """(whose, key, tokens and time) of each budget that this turn draws on."""
+        return (
+            ("brand", f"tokens:brand:{self._event.brand}", self._settings.brand_tokens),
+            ("customer", f"tokens:customer:{self._event.customer_id}", self._settings.customer_tokens),
+        )
+
+    async def _budget_gone(self) -> str | None:
+        """Why the model may not be asked now; None when it may."""
+        limiter = self._ctx.use(RateLimiter)  # pyright: ignore[reportAbstractUsage]
+        for whose, key, rate in self._budgets():
+            if not (await allowed(limiter, key, rate, 0)).allowed:
+                self._ctx.use(Metrics).count("model_budget_used", of=whose)  # pyright: ignore[reportAbstractUsage]
+                return f"the {whose}'s model tokens are used up"
+        return None
+
+    async def _charge(self, tokens: int) -> None:
+        """What the model has cost is known afterwards: so it counts past the limit too."""
+        limiter = self._ctx.use(RateLimiter)  # pyright: ignore[reportAbstractUsage]
+        for _, key, rate in self._budgets():
+            await used(limiter, key, rate, tokens)
 
     def _request(self, brain: Brain, steps: Sequence[Step], *, is_main: bool) -> BrainRequest:
         event = self._event

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from agent_store.kernel.limits import UNLIMITED, Rate
+
 
 @dataclass(frozen=True)
 class SellerSettings:
@@ -15,7 +17,8 @@ class SellerSettings:
     an unsupported fact is asked for anew `rewrites` times. A price, stock count, delivery promise or order fact may be
     stated for `…_ttl` after the tool gave it. After `misses` turns in a row that went wrong a person is asked
     for. After `circuit_failures` failures in a row the model is not asked for `circuit_pause`. A card says how few are
-    left from `low_stock` units on downward.
+    left from `low_stock` units on downward. `brand_tokens` and `customer_tokens`: model tokens in and out of a brand and
+    of a customer; when they are used up the rules brain answers until some have come back.
     """
 
     max_steps: int = 8
@@ -34,6 +37,8 @@ class SellerSettings:
     low_stock: int = 3
     circuit_failures: int = 3
     circuit_pause: timedelta = timedelta(seconds=60)
+    brand_tokens: Rate = UNLIMITED
+    customer_tokens: Rate = UNLIMITED
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "max_calls", "max_tokens", "misses", "circuit_failures", "findings"):

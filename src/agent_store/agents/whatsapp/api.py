@@ -12,9 +12,11 @@ from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
+from agent_store.agents.whatsapp.limits import Limits
 from agent_store.agents.whatsapp.model import Delivery, parse
 from agent_store.agents.whatsapp.ports import TrustedApp, WhatsAppSettings
 from agent_store.kernel.errors import Forbidden, PermanentError, StoreError, TemporaryError
+from agent_store.kernel.limits import NoLimits, RateLimiter
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -57,19 +59,29 @@ _OK: Message = {
 _OK_BODY: Message = {"type": "http.response.body", "body": b"OK"}
 
 
-def webhook(gateway: Intake, settings: WhatsAppSettings, *, simulator: TrustedApp | None = None) -> Webhook:
-    """The endpoint. `simulator` may sign with its own secret, for its own numbers and no others.
+def webhook(
+    gateway: Intake,
+    settings: WhatsAppSettings,
+    *,
+    simulator: TrustedApp | None = None,
+    limiter: RateLimiter | None = None,
+) -> Webhook:
+    """The endpoint. `simulator` may sign with its own secret, for its own numbers and no others; `limiter` counts what
+    the settings limit.
 
     Serve it as `starlette.routing.Route("/webhooks/whatsapp", webhook(…))`, or call it before any router looks.
     """
-    return Webhook(gateway, settings, simulator)
+    return Webhook(gateway, settings, simulator, NoLimits() if limiter is None else limiter)
 
 
 class Webhook:
     """An ASGI app; an object and not a function, so that a `Route` takes it as it is."""
 
-    def __init__(self, gateway: Intake, settings: WhatsAppSettings, simulator: TrustedApp | None) -> None:
+    def __init__(
+        self, gateway: Intake, settings: WhatsAppSettings, simulator: TrustedApp | None, limiter: RateLimiter
+    ) -> None:
         self._gateway = gateway
+        self._limits = Limits(limiter, settings)
         self._simulator = simulator
         self._secret = settings.app_secret.encode()
         self._second = None if simulator is None else simulator.secret.encode()
@@ -82,6 +94,7 @@ class Webhook:
         try:
             method = scope["method"]
             if method == "POST":
+                await self._limits.source(scope)
                 body = await _body(scope, receive, self._limit)
                 if body is None:
                     return  # the caller is gone: nobody to answer
@@ -89,6 +102,8 @@ class Webhook:
                 delivery = parse(body)
                 if not trusted_for_all:
                     self._keep_to_its_numbers(delivery)
+                await self._limits.numbers(delivery)
+                await self._limits.customers(delivery)
                 await self._gateway.accept(delivery)
             elif method in ("GET", "HEAD"):
                 await _text(send, _handshake(scope, self._token))

@@ -52,6 +52,8 @@ class Inbound:
     context_wamid: str | None
     sent_at: datetime | None
     raw: str
+    hasty: bool = False
+    """Over the limit of messages a customer."""
 
 
 @dataclass(frozen=True, slots=True)

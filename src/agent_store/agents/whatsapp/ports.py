@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from agent_store.kernel.errors import StoreError
+from agent_store.kernel.limits import UNLIMITED, Rate
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes of a webhook body; Meta documents that a payload may be as large as 3 MB."""
@@ -35,6 +36,12 @@ class WhatsAppSettings:
     """How long the status of a send whose outcome is unknown is waited for, before it counts as uncertain."""
     max_body: int = MAX_BODY
     """Bytes of a webhook body; more is refused."""
+    source_rate: Rate = UNLIMITED
+    """Requests of one address. Behind a proxy that does not say whom it speaks for, all have one address."""
+    number_rate: Rate = UNLIMITED
+    """Deliveries for one of the shop's numbers. What is refused (429) is not taken: the platform delivers it again."""
+    customer_rate: Rate = UNLIMITED
+    """Messages of one customer. What is over is taken, and marked as hasty."""
 
     def __post_init__(self) -> None:
         for value, variable, purpose in (

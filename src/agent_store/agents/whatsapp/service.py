@@ -73,6 +73,7 @@ async def _record_message(ctx: Context, store: Messages, directory: Directory, m
             content=message.content,
             context_wamid=message.context_wamid,
             sent_at=sent_at,
+            hasty=message.hasty,
         ),
         brand=None if brand is None else brand.id,
         channel="whatsapp",

@@ -1,0 +1,198 @@
+"""The agents by name, and what each needs from outside: a process imports and builds what its agents need, no more."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from agent_store.adapters.telemetry.metrics import PrometheusMetrics
+from agent_store.adapters.telemetry.observed import ObservedBrain, TracedWhatsApp
+from agent_store.contracts.brands import Directory
+from agent_store.entrypoints.settings import Settings
+from agent_store.entrypoints.sharing import token_rates
+from agent_store.kernel.agent import TICK_TOPIC, Agent
+from agent_store.kernel.clock import Clock
+from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.errors import InvalidInput
+from agent_store.kernel.tracing import OFF, Tracing
+
+AGENTS = (
+    "whatsapp", "conversations", "assistant", "catalog", "inventory", "pricing", "cart", "orders", "payments",
+    "fulfillment", "seller",
+)  # fmt: skip
+A_BRAND_EACH = frozenset({"seller"})
+"""Agents of which there is an instance a brand: `seller/fashion`."""
+
+
+def agent_named(name: str) -> Agent:
+    """Raises InvalidInput that names those there are."""
+    if name not in AGENTS:
+        raise InvalidInput(f"there is no agent {name!r}: {', '.join(AGENTS)}")
+    found: Agent = getattr(importlib.import_module(f"agent_store.agents.{name}.agent"), name)
+    return found
+
+
+def consumers_of(names: Iterable[str], directory: Directory) -> list[Consumer]:
+    """`orders`, `seller` (one for each brand), `seller/fashion` and `all` as consumers. Raises InvalidInput."""
+    found: dict[str, Consumer] = {}
+    brands = {brand.id for brand in directory.brands()}
+    for name in (one for given in names for one in (AGENTS if given == "all" else (given,))):
+        agent, _, brand = name.partition("/")
+        if brand and (agent not in A_BRAND_EACH or brand not in brands):
+            raise InvalidInput(f"{name}: {brand!r} is no brand of {agent}; brands: {', '.join(sorted(brands))}")
+        wanted = ([brand] if brand else sorted(brands)) if agent in A_BRAND_EACH else [None]
+        for one in wanted:
+            consumer = Consumer(agent_named(agent), one)
+            found[consumer.name] = consumer
+    return list(found.values())
+
+
+def filters_of(consumers: Iterable[Consumer]) -> list[dict[str, str]]:
+    """What a deployment of these consumers must be sent, as attributes that are all equal: a Trigger each."""
+    filters: set[tuple[str, str]] = set()
+    for consumer in consumers:
+        agent = consumer.agent
+        topics = {subscription.event.topic for subscription in agent.subscriptions.values()}
+        if agent.ticks and consumer.brand is None:
+            topics.add(TICK_TOPIC)
+        filters.update((topic, consumer.brand or "") for topic in topics)
+    return [
+        {"topic": topic, "brand": brand} if brand else {"topic": topic}
+        for topic, brand in sorted(filters)
+        if not (brand and (topic, "") in filters)
+    ]
+
+
+class Rooms:
+    """Builds the ports of agents; each outside resource once, when an agent that needs it is asked for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        directory: Directory,
+        data: Path,
+        whatsapp: Any,
+        *,
+        public_url: str,
+        metrics: PrometheusMetrics,
+        tracing: Tracing = OFF,
+    ) -> None:
+        """`whatsapp` is the `WhatsAppSettings` of this process; `data` the folder of catalogues and shipping rates."""
+        self._settings = settings
+        self._clock = clock
+        self._directory = directory
+        self._data = data
+        self._whatsapp = whatsapp
+        self._public_url = public_url
+        self._metrics = metrics
+        self._tracing = tracing
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+
+    def ports(self, agents: Iterable[str]) -> dict[type[Any], object]:
+        ports: dict[type[Any], object] = {Directory: self._directory}
+        for name in dict.fromkeys(agents):
+            build: Callable[[], dict[type[Any], object]] | None = getattr(self, f"_{name}_ports", None)
+            if build is not None:
+                ports.update(build())
+        return ports
+
+    async def close(self) -> None:
+        for close in reversed(self._closers):
+            await close()
+        self._closers.clear()
+
+    # --- one method an agent ------------------------------------------------------------------------------------
+
+    def _whatsapp_ports(self) -> dict[type[Any], object]:
+        from agent_store.adapters.whatsapp.graph import GraphClient
+        from agent_store.agents.whatsapp.ports import WhatsAppApi, WhatsAppSettings
+
+        graph = GraphClient(self._whatsapp)
+        self._closers.append(graph.close)
+        api = TracedWhatsApp(graph, self._tracing, self._whatsapp.graph_url)
+        return {WhatsAppSettings: self._whatsapp, WhatsAppApi: api}
+
+    def _conversations_ports(self) -> dict[type[Any], object]:
+        from agent_store.agents.conversations.settings import ConversationsSettings
+
+        settings = self._settings
+        return {
+            ConversationsSettings: ConversationsSettings(
+                burst_window=settings.burst_window,
+                burst_max=max(settings.burst_max, settings.burst_window),
+                turn_limit=settings.turn_limit + timedelta(seconds=30),
+                test_mode=settings.payment_test_mode,
+                hasty_pause=settings.customer_pause,
+            )
+        }
+
+    def _seller_ports(self) -> dict[type[Any], object]:
+        from agent_store.adapters.brains.rules import RulesBrain
+        from agent_store.agents.seller.service import SellerBrains
+        from agent_store.agents.seller.settings import SellerSettings
+        from agent_store.entrypoints.brains import make_brain
+
+        settings = self._settings
+        rules = ObservedBrain(RulesBrain(), self._tracing, self._metrics)
+        main = (
+            rules
+            if settings.brain == "rules"
+            else ObservedBrain(make_brain(settings), self._tracing, self._metrics)
+        )
+        self._closers.append(rules.close)
+        if main is not rules:
+            self._closers.append(main.close)
+        return {
+            SellerBrains: SellerBrains(main=main, rules=rules),
+            SellerSettings: SellerSettings(
+                max_steps=settings.turn_steps,
+                max_tokens=settings.turn_tokens,
+                turn_time=settings.turn_limit,
+                think_time=settings.model_timeout,
+                **token_rates(settings),
+            ),
+        }
+
+    def _cart_ports(self) -> dict[type[Any], object]:
+        from agent_store.agents.cart.settings import CartSettings
+
+        return {CartSettings: CartSettings()}
+
+    def _orders_ports(self) -> dict[type[Any], object]:
+        from agent_store.agents.orders.settings import OrdersSettings
+
+        return {OrdersSettings: OrdersSettings(payment_window=self._settings.payment_window)}
+
+    def _payments_ports(self) -> dict[type[Any], object]:
+        from agent_store.adapters.payments.mock import MockPaymentProvider
+        from agent_store.agents.payments.ports import PaymentProvider
+        from agent_store.agents.payments.settings import PaymentsSettings
+
+        provider = MockPaymentProvider(self._clock, self._settings.data / "payments.sqlite3")
+
+        async def close() -> None:
+            provider.close()
+
+        self._closers.append(close)
+        return {PaymentsSettings: PaymentsSettings(public_url=self._public_url), PaymentProvider: provider}
+
+    def _fulfillment_ports(self) -> dict[type[Any], object]:
+        from agent_store.adapters.directory import read_yaml
+        from agent_store.agents.fulfillment.model import ShippingTable
+        from agent_store.agents.fulfillment.service import FulfillmentSettings
+
+        table = ShippingTable.from_dict(dict(read_yaml(self._data / "shipping.yaml")))
+        return {ShippingTable: table, FulfillmentSettings: FulfillmentSettings()}
+
+    def _inventory_ports(self) -> dict[type[Any], object]:
+        from agent_store.agents.inventory.service import InventorySettings
+
+        return {InventorySettings: InventorySettings()}
+
+
+def all_consumers(directory: Directory) -> Sequence[Consumer]:
+    return consumers_of(AGENTS, directory)

@@ -1,0 +1,61 @@
+"""`agent-store serve` and `agent-store steward`: one process until SIGTERM, then a drain within the grace period."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable
+
+import uvicorn
+import uvloop
+
+from agent_store.adapters.telemetry import logs
+from agent_store.entrypoints.listen import bind
+from agent_store.entrypoints.served import ServedProcess, StewardProcess
+from agent_store.entrypoints.settings import Settings, with_port
+
+Make = Callable[[Settings], ServedProcess | StewardProcess]
+
+
+async def _serve(settings: Settings, make: Make) -> None:
+    listener = bind(settings.host, settings.port)
+    process = make(with_port(settings, listener.getsockname()[1]))
+    config = uvicorn.Config(
+        process.door(), interface="asgi3", log_config=None, access_log=False,
+        timeout_graceful_shutdown=max(1, int(settings.grace.total_seconds())),
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # ours below, also before it serves
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        starting = asyncio.create_task(process.start())
+        await asyncio.wait({starting, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            gc.collect()
+            gc.freeze()
+            sys.stdout.write(f"{process.service} is ready on {process.url}\n")
+            sys.stdout.flush()
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+    finally:
+        stopping.cancel()
+        # What is being handled ends while requests are still answered; new ones are sent away (not ready).
+        await process.stop()
+        server.should_exit = True
+        await asyncio.gather(serving, return_exceptions=True)
+        listener.close()
+
+
+def run(settings: Settings, make: Make) -> None:
+    logs.configure(settings.log_level, settings.log_format)
+    uvloop.run(_serve(settings, make))

@@ -1,0 +1,454 @@
+"""A process of a store that is several: some agents, a bus, a database, HTTP.
+
+`ServedProcess` runs agents; `StewardProcess` looks after what all of them leave (`kernel.steward`, `kernel.reconciler`,
+`kernel.graveyard`). Each is one ASGI application that is live while it starts, and ready when it can do its work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+
+from agent_store.adapters.directory import FileDirectory
+from agent_store.adapters.http import problems
+from agent_store.adapters.http.auth import StaffAuth
+from agent_store.adapters.http.dead import dead_api
+from agent_store.adapters.http.edge import Gate
+from agent_store.adapters.http.tokens import Tokens
+from agent_store.adapters.http.tools_client import RemoteToolbox
+from agent_store.adapters.http.tools_server import contracts_router, tools_router
+from agent_store.adapters.services import Services
+from agent_store.adapters.telemetry.metrics import PrometheusMetrics
+from agent_store.adapters.telemetry.observed import ObservedBus, TracedHttp
+from agent_store.adapters.telemetry.state import StateMetrics
+from agent_store.adapters.telemetry.tracing import make_tracing
+from agent_store.contracts.brands import Directory
+from agent_store.entrypoints import assets
+from agent_store.entrypoints.datafolder import Secrets
+from agent_store.entrypoints.rooms import AGENTS, Rooms, all_consumers, consumers_of
+from agent_store.entrypoints.settings import Settings
+from agent_store.kernel.bus import Bus, DeadDelivery, KeepDead
+from agent_store.kernel.clock import Clock, SystemClock
+from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.errors import InvalidInput
+from agent_store.kernel.graveyard import Graveyard
+from agent_store.kernel.reconciler import Reconciler
+from agent_store.kernel.runtime import Runtime
+from agent_store.kernel.signing import Signer
+from agent_store.kernel.store import Store
+from agent_store.kernel.toolbox import LocalToolbox, Toolbox
+
+if TYPE_CHECKING:
+    from agent_store.agents.whatsapp.ports import WhatsAppSettings
+
+_log = structlog.get_logger("agent_store.served")
+VERSION = version("agent-store")
+_LISTENING_SECONDS = 10.0
+
+Scope = MutableMapping[str, Any]
+AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+class _NoServices:
+    """Addresses where no services file is set: everything runs in this process, or is nowhere."""
+
+    def url_of_agent(self, name: str, /) -> str | None:
+        return None
+
+    def url_of_consumer(self, name: str) -> str | None:
+        return None
+
+
+def keys_of(settings: Settings, secrets: Secrets) -> list[tuple[str, bytes]]:
+    """What events and calls are signed with: the setting, else what the data folder's processes share."""
+    if not settings.keys:
+        return [("local", secrets.service_key.encode())]
+    pairs = (part.strip().partition(":") for part in settings.keys.split(","))
+    return [(name, secret.encode()) for name, _, secret in pairs]
+
+
+def make_store(settings: Settings, *, service: str, agents: Iterable[str]) -> Store:
+    """`agents`: whose tables this process uses."""
+    if not settings.database_url:
+        from agent_store.adapters.db.sqlite import SqliteStore
+
+        return SqliteStore(settings.database)
+    from agent_store.adapters.db.postgres import PostgresStore
+
+    return PostgresStore(
+        settings.database_url,
+        agents=agents,
+        writers=(settings.database_pool + 1) // 2,
+        readers=max(1, settings.database_pool // 2),
+        statement_timeout=settings.database_statement_timeout,
+        lock_timeout=settings.database_lock_timeout,
+        roles=settings.database_roles,
+        create=False,  # `agent-store migrate` does that
+        application=service,
+    )
+
+
+async def check_schema(settings: Settings, agents: Iterable[Consumer]) -> None:
+    """Raises Conflict when the database is not at this program's revisions; a SQLite file is brought there."""
+    from agent_store.adapters.db import schema
+
+    found = list({consumer.agent.name: consumer.agent for consumer in agents}.values())
+    if settings.database_url:
+        import asyncpg
+
+        connection = await asyncpg.connect(settings.database_url, timeout=10)
+        try:
+            await schema.check_postgres(connection, found)
+        finally:
+            await connection.close()
+    else:
+        await asyncio.to_thread(schema.prepare_sqlite, settings.database, found)
+
+
+def make_bus(settings: Settings, signer: Signer, services: Services | None, metrics: PrometheusMetrics, *,
+             service: str, dead: KeepDead, takes_dead: bool, clock: Clock) -> Bus:  # fmt: skip
+    """`takes_dead`: this process empties the broker's dead-letter queue."""
+    if not settings.bus:
+        raise InvalidInput("AGENT_STORE_BUS: agents in several processes need one: amqp://… or knative")
+    if settings.bus == "knative":
+        from agent_store.adapters.bus.knative import KnativeBus, read_overrides
+
+        sink = os.environ.get("K_SINK", "")
+        if not sink:
+            raise InvalidInput("K_SINK: the address of the Broker's ingress is expected when the bus is knative")
+        return KnativeBus(
+            sink, signer=signer, addresses=services or _NoServices(), dead=dead, answer_within=settings.answer_within,
+            publish_timeout=settings.bus_timeout, overrides=read_overrides(os.environ.get("K_CE_OVERRIDES")),
+            clock=clock, metrics=metrics,
+        )  # fmt: skip
+    from agent_store.adapters.bus.rabbitmq import RabbitMqBus
+
+    return RabbitMqBus(
+        settings.bus, signer=signer, prefix=settings.bus_prefix, prefetch=settings.bus_prefetch,
+        confirm_timeout=settings.bus_timeout, name=service, dead=dead if takes_dead else None, clock=clock,
+        metrics=metrics,
+    )  # fmt: skip
+
+
+class _Process:
+    """What both kinds share."""
+
+    def __init__(self, settings: Settings, service: str, agents: Sequence[str], clock: Clock | None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.service = settings.service or service
+        settings.data.mkdir(parents=True, exist_ok=True)
+        self.secrets = Secrets.load(settings.data)
+        self.data = assets.folder("data")
+        self.directory: Directory = FileDirectory(self.data, assets.folder("prompts"), settings.data / "brands")
+        self.metrics = PrometheusMetrics()
+        self.tracing = make_tracing(service=self.service, version=VERSION, metrics=self.metrics)
+        self.services = Services(Path(settings.services), metrics=self.metrics) if settings.services else None
+        keys = keys_of(settings, self.secrets)
+        self.signer = Signer(keys)
+        self.tokens = Tokens(self.service, keys, clock=self.clock)
+        self.staff_token = settings.staff_token or self.secrets.staff_token
+        self.auth = StaffAuth(self.staff_token)
+        self.url = f"http://{settings.host}:{settings.port}"
+        self.public_url = settings.public_url or self.url
+        self.store = make_store(settings, service=self.service, agents=agents)
+        self._state = StateMetrics(lambda: self.store.reader, self.clock, self.metrics.registry)
+        self.ready = False
+        self.bus: Bus
+        self.runtime: Runtime
+        self._graveyard: Graveyard
+        self._asgi: dict[str, AsgiApp] = {}
+        """Applications of hot paths, served before any router looks."""
+
+    def _expected(self) -> set[str]:
+        """Consumers that are deployed: those of the services file, else those that some living process serves."""
+        if self.services is not None:
+            return set(self.services.consumers())
+        return self.runtime.network.worker.served if self.runtime.network is not None else set()
+
+    def _app(self) -> FastAPI:
+        @contextlib.asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+            yield
+
+        app = FastAPI(title=f"Agent Store: {self.service}", version=VERSION, redoc_url=None, docs_url=None,
+                      openapi_url=None, lifespan=lifespan)  # fmt: skip
+        problems.install(app)
+
+        @app.get("/healthz", include_in_schema=False)
+        async def healthz() -> Response:
+            """Not about the database or the broker: a restart of this process mends neither."""
+            fit = not self.ready or self.runtime.healthy
+            return JSONResponse({"status": "alive" if fit else "broken"}, 200 if fit else 503)
+
+        @app.get("/readyz", include_in_schema=False)
+        async def readyz() -> Response:
+            fit = self.ready and self.runtime.healthy
+            return JSONResponse({"status": "ready" if fit else "not ready"}, 200 if fit else 503)
+
+        @app.get("/metrics", include_in_schema=False)
+        async def metrics() -> Response:
+            await self._state.refresh()
+            body, kind = self.metrics.page()
+            return Response(body, media_type=kind)
+
+        return app
+
+    def _observed(self, bus: Bus) -> Bus:
+        """The bus with a span for each event that it takes, and with its figures."""
+        if self.settings.bus == "knative":
+            return ObservedBus(bus, self.tracing, self.metrics, system="knative")
+        from agent_store.adapters.bus.rabbitmq import RabbitMqBus
+
+        if isinstance(bus, RabbitMqBus):
+            self.metrics.gauge("bus_connected", "1 while there is a connection to publish on", lambda: bus.connected)
+        return ObservedBus(bus, self.tracing, self.metrics, system="rabbitmq")
+
+    def door(self) -> AsgiApp:
+        """What the server serves."""
+        if not self.tracing.on:
+            return self._route
+        return TracedHttp(
+            self._route, self.tracing, inherits=lambda scope: self.auth.allows_header(HTTPConnection(scope))
+        )
+
+    async def _route(self, scope: Scope, receive: Any, send: Any) -> None:
+        path = scope.get("path")
+        app = self._asgi.get(path) if scope["type"] == "http" and path is not None else None
+        if app is None or (scope["method"] != "POST" and path in ("/", "/events")):
+            app = self.app
+        await app(scope, receive, send)
+
+    app: FastAPI
+
+    async def _keep(self, dead: DeadDelivery) -> None:
+        await self._graveyard.keep(dead)
+
+    async def _listening(self) -> None:
+        """Until its queues stand, but not for long: without a broker it serves its webhooks and tools all the same."""
+        try:
+            async with asyncio.timeout(_LISTENING_SECONDS):
+                while not self.bus.listening:  # noqa: ASYNC110  # a broker's answers to many questions
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            _log.warning("bus.not_listening", service=self.service, seconds=_LISTENING_SECONDS)
+
+    def _take_duties(self) -> None:
+        """The steward's, beside timers, schedules and retention."""
+        network = self.runtime.network
+        if network is None:
+            raise InvalidInput("a steward needs a bus")
+        consumers = all_consumers(self.directory)
+        for consumer in consumers:
+            self.runtime.steward.add(consumer)
+        reconciler = Reconciler(self.runtime.world, network, consumers, self.metrics, expected=self._expected)
+        self.runtime.steward.duties.append(reconciler.tick)
+        if self.settings.bus == "knative":
+            from agent_store.adapters.bus.knative import DEAD_PATH, DeadLetterSink, KnativeBus
+
+            if isinstance(self.bus, KnativeBus):
+                sink: AsgiApp = DeadLetterSink(self.bus, self.services or _NoSubscribers())
+                self._asgi[DEAD_PATH] = sink
+
+    async def stop(self) -> None:
+        """Take nothing new, finish what runs, hand back the rest."""
+        self.ready = False
+        await self.runtime.stop(grace=self.settings.grace.total_seconds())
+        await self.tracing.close()
+
+
+class ServedProcess(_Process):
+    """Agents by name (`orders`, `seller/fashion`, `seller` for every brand).
+
+    `api`: the public and the staff API and the pages as well (by default where `assistant` runs). The WhatsApp simulator
+    runs with the `whatsapp` agent when no Graph API is set.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        names: Sequence[str],
+        *,
+        api: bool | None = None,
+        steward: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        """`steward`: this process does the steward's duties too (for a store that is one process on a bus)."""
+        if not names:
+            raise InvalidInput("name the agents to serve, like `agent-store serve orders payments`")
+        agents = list(dict.fromkeys(name.partition("/")[0] for name in (AGENTS if "all" in names else names)))
+        super().__init__(settings, names[0].replace("/", "-"), agents, clock)
+        self.consumers = consumers_of(names, self.directory)
+        self.api = "assistant" in agents if api is None else api
+        self.whatsapp_settings = self._whatsapp() if "whatsapp" in agents else None
+        self._rooms = Rooms(
+            settings, self.clock, self.directory, self.data, self.whatsapp_settings,
+            public_url=self.public_url, metrics=self.metrics, tracing=self.tracing,
+        )  # fmt: skip
+        self.bus = make_bus(settings, self.signer, self.services, self.metrics, service=self.service,
+                            dead=self._keep, takes_dead=steward, clock=self.clock)  # fmt: skip
+        self._remote: RemoteToolbox | None = None
+        self.runtime = Runtime(
+            self.store, self.consumers, clock=self.clock, ports=self._rooms.ports(agents), metrics=self.metrics,
+            tracing=self.tracing,
+            retention=settings.retention, bus=self._observed(self.bus), toolbox=self._tools, keeper=steward,
+        )  # fmt: skip
+        self._graveyard = Graveyard(self.runtime.world, lambda: all_consumers(self.directory), self._expected)
+        self.simulator = self._simulator() if "whatsapp" in agents and not settings.whatsapp_graph_url else None
+        self.app = self._app()
+        self._mount(agents)
+        if steward:
+            self._take_duties()
+
+    def _tools(self, local: LocalToolbox) -> Toolbox:
+        self._remote = RemoteToolbox(
+            local, self.services or _NoServices(), self.tokens, metrics=self.metrics, tracing=self.tracing
+        )
+        return self._remote
+
+    def _whatsapp(self) -> WhatsAppSettings:
+        from agent_store.agents.whatsapp.ports import WhatsAppSettings
+
+        settings = self.settings
+        return WhatsAppSettings(
+            app_secret=settings.whatsapp_app_secret or self.secrets.app_secret,
+            verify_token=settings.whatsapp_verify_token or self.secrets.verify_token,
+            access_token=settings.whatsapp_access_token or self.secrets.access_token,
+            graph_url=settings.whatsapp_graph_url or f"{self.url}/simulator/graph",
+            public_url=self.public_url,
+            api_version=settings.whatsapp_api_version,
+            send_timeout=settings.whatsapp_timeout,
+            doubt_wait=settings.whatsapp_doubt,
+        )
+
+    def _simulator(self) -> Any:
+        from agent_store.adapters.whatsapp.simulator import Simulator, numbers_of
+
+        return Simulator(
+            self.settings.data / "simulator.sqlite3",
+            webhook_url=f"{self.url}/webhooks/whatsapp",
+            numbers=lambda: numbers_of(self.directory),
+            app_secret=self.secrets.simulator_secret,
+            access_token=self.secrets.access_token,
+        )
+
+    # --- HTTP --------------------------------------------------------------------------------------------------
+
+    def _mount(self, agents: Sequence[str]) -> None:
+        app = self.app
+        app.include_router(tools_router(self.runtime.toolbox, self.tokens, clock=self.clock, ready=lambda: self.ready))
+        app.include_router(
+            contracts_router(
+                self.runtime.toolbox,
+                lambda: self.consumers,
+                authorize=Gate("contracts", staff=self.auth, tokens=self.tokens),
+            )
+        )
+        if self.settings.bus == "knative":
+            from agent_store.adapters.bus.knative import KnativeBus, KnativeIntake
+
+            assert isinstance(self.bus, KnativeBus)  # noqa: S101  # the setting says so
+            intake: AsgiApp = KnativeIntake(self.bus)
+            self._asgi["/"] = self._asgi["/events"] = intake
+        else:
+            from agent_store.adapters.http.api import closed_intake
+
+            app.include_router(closed_intake())
+        if self.whatsapp_settings is not None:
+            from agent_store.agents.whatsapp.api import webhook
+
+            trusted = self.simulator.trusted if self.simulator is not None else None
+            hook: AsgiApp = webhook(self, self.whatsapp_settings, simulator=trusted)
+            self._asgi["/webhooks/whatsapp"] = hook
+        if self.simulator is not None:
+            from agent_store.adapters.whatsapp.simulator import simulator_router
+
+            app.include_router(simulator_router(self.simulator, authorize=self.auth))
+        if "payments" in agents:
+            from agent_store.agents.payments.api import router as payments_router
+
+            app.include_router(payments_router(self.runtime))
+        if self.api:
+            self._mount_api()
+
+    def _mount_api(self) -> None:
+        from agent_store.adapters.http.api import public_api, staff_api
+        from agent_store.adapters.http.media import media_router
+        from agent_store.console.pages import mount_pages
+        from agent_store.entrypoints.admin import RemoteAdmin, draw_product
+
+        admin = RemoteAdmin(self.runtime, self.directory)
+        self.app.include_router(public_api(self.runtime, self.directory))
+        self.app.include_router(staff_api(self.runtime, self.directory, self.auth, admin))
+        self.app.include_router(media_router(self.runtime, self.directory, draw_product))
+        mount_pages(
+            self.app, self.runtime, self.directory, self.simulator,
+            authorize=self.auth, storage_secret=self.secrets.page_secret,
+        )  # fmt: skip
+
+    async def accept(self, delivery: Any) -> None:
+        """A webhook's delivery, committed."""
+        from agent_store.agents.whatsapp import service as gateway
+
+        await self.runtime.transact("whatsapp", lambda ctx: gateway.record(ctx, delivery))
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> int:
+        await check_schema(self.settings, self.consumers)
+        taken = await self.runtime.start()
+        await self._listening()
+        if self.simulator is not None:
+            await self.simulator.start()
+        self.metrics.gauge("deliveries_active", "Deliveries being handled", lambda: self.runtime.dispatcher.active)
+        self.ready = True
+        _log.info("served", service=self.service, consumers=[consumer.name for consumer in self.consumers], taken=taken)
+        return taken
+
+    async def stop(self) -> None:
+        self.ready = False
+        if self.simulator is not None:
+            await self.simulator.stop()
+        await super().stop()
+        if self._remote is not None:
+            self._remote.close()
+        await self._rooms.close()
+
+
+class StewardProcess(_Process):
+    """The small process that is always on: timers, schedules, retention, what others left unpublished or lost, the
+    broker's dead letters."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        super().__init__(settings, "steward", AGENTS, clock)
+        self.bus = make_bus(settings, self.signer, self.services, self.metrics, service=self.service,
+                            dead=self._keep, takes_dead=True, clock=self.clock)  # fmt: skip
+        self.runtime = Runtime(
+            self.store, [], clock=self.clock, metrics=self.metrics, tracing=self.tracing,
+            retention=settings.retention, bus=self._observed(self.bus), keeper=True,
+        )  # fmt: skip
+        self._graveyard = Graveyard(self.runtime.world, lambda: all_consumers(self.directory), self._expected)
+        self.app = self._app()
+        self.app.include_router(dead_api(self.runtime, self.auth))
+        self._take_duties()
+
+    async def start(self) -> int:
+        await check_schema(self.settings, all_consumers(self.directory))
+        taken = await self.runtime.start()
+        self.ready = True
+        return taken
+
+
+class _NoSubscribers:
+    def at(self, url: str) -> None:
+        return None

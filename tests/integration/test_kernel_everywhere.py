@@ -1,0 +1,55 @@
+"""The kernel's own suite once more, on every bus and database: the same test functions on real programs.
+
+A test that is about one backend alone says so by the marker `only`, with its reason.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator
+from types import ModuleType
+
+import pytest
+
+from tests.agents import (
+    test_kernel_handling,
+    test_kernel_processes,
+    test_kernel_time,
+    test_kernel_tools,
+    test_kernel_trail,
+)
+from tests.support.backends import Backend, current, sqlite
+from tests.support.databases import Databases
+from tests.support.everywhere import memory
+
+_SUITE = (test_kernel_handling, test_kernel_processes, test_kernel_time, test_kernel_tools, test_kernel_trail)
+_BACKENDS = ["memory-sqlite", "memory-postgresql"]
+
+
+def _tests_of(module: ModuleType) -> dict[str, object]:
+    """Its tests that keep anything: a store is what they run on."""
+    return {
+        name: test
+        for name, test in vars(module).items()
+        if name.startswith("test_") and inspect.iscoroutinefunction(test)
+    }
+
+
+for _module in _SUITE:
+    for _name, _test in _tests_of(_module).items():
+        assert _name not in globals(), f"two tests are called {_name}"
+        globals()[_name] = _test
+
+
+@pytest.fixture(params=_BACKENDS, autouse=True)
+def backend(request: pytest.FixtureRequest) -> Generator[Backend]:
+    """The bus and the database of this run of a test."""
+    bus, _, store = request.param.partition("-")
+    only = request.node.get_closest_marker("only")
+    if only is not None and only.kwargs.get("bus", bus) != bus:
+        pytest.skip(only.kwargs["reason"])
+    database = sqlite if store == "sqlite" else Databases(request.getfixturevalue("postgres")).stores()
+    broker = {"memory": memory}[bus]
+    current.backend = Backend(database, broker, store, bus)
+    yield current.backend
+    current.backend = Backend()
