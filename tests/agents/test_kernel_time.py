@@ -95,9 +95,9 @@ async def test_a_clock_that_goes_back_and_forward_fires_no_timer_twice() -> None
 
 async def test_a_timer_with_a_given_id_is_set_once() -> None:
     async with TestStore([alarm(lambda ctx: ctx.now() + MINUTE, id="the-one")]) as store:
-        await store.publish(Ping(id="a"))
-        await store.publish(Ping(id="b"))
-        await store.settle()
+        for id in ("a", "b"):
+            await store.publish(Ping(id=id))
+            await store.settle()
         await store.move(MINUTE)
         assert await texts(store) == ["a"]
         await store.publish(Ping(id="c"))  # set again after it has fired: the event with this id stands already

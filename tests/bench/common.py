@@ -1,20 +1,21 @@
-"""Shared by the benches: figures with their references, server processes and their CPU, a bare RabbitMQ."""
+"""Shared by the benches: figures with their references, server processes and their CPU, programs."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from agent_store.entrypoints.programs import RabbitMQ, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,12 +30,6 @@ class Figure:
     ratio: str = ""
     aim: str = ""
     met: bool | None = None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cpu_of(pid: int) -> float:
@@ -112,49 +107,25 @@ class HttpClient:
         self._writer.close()
 
 
-def rabbitmq_server() -> str | None:
-    for path in (shutil.which("rabbitmq-server"), "/usr/sbin/rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server"):
-        if path and Path(path).exists():
-            return path
-    return None
-
-
 @contextlib.asynccontextmanager
 async def rabbitmq() -> AsyncGenerator[str]:
-    """A RabbitMQ of our own on loopback; yields its AMQP URL."""
-    server = rabbitmq_server()
-    if server is None:
-        raise RuntimeError("no rabbitmq-server: apt-get install rabbitmq-server")
-    script = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-    folder = tempfile.mkdtemp(prefix="agent-store-rabbit-")
-    port, dist = free_port(), free_port()
-    config = Path(folder) / "rabbitmq.conf"
-    config.write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\nloopback_users = none\nlog.console = false\n")
-    env = {
-        **os.environ,
-        "HOME": folder,
-        "RABBITMQ_NODENAME": f"bench{port}@localhost",
-        "RABBITMQ_DIST_PORT": str(dist),
-        "RABBITMQ_CONFIG_FILE": str(config),
-        "RABBITMQ_MNESIA_BASE": folder,
-        "RABBITMQ_LOG_BASE": folder,
-        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
-        "RABBITMQ_PID_FILE": f"{folder}/pid",
-        "ERL_EPMD_PORT": str(free_port()),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-    }
-    process = subprocess.Popen(
-        [script if Path(script).exists() else server], env=env, cwd=folder, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    """A RabbitMQ of our own on loopback; yields its AMQP URL. Raises Absent."""
+    async with RabbitMQ() as program:
+        yield program.url
+
+
+def result_of(arguments: Sequence[str], seconds: float = 300) -> dict[str, Any]:
+    """Run a Python process of our own that prints `RESULT {…}`. Raises RuntimeError with what it said."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=seconds,
     )  # fmt: skip
-    try:
-        await until_open(port, seconds=90)
-        await asyncio.sleep(2)
-        yield f"amqp://guest:guest@127.0.0.1:{port}/"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        subprocess.run(["pkill", "-KILL", "-f", folder], check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            return dict(json.loads(line[7:]))
+    raise RuntimeError(f"{' '.join(arguments)[:80]} ended without a result:\n{done.stderr[-2000:]}")
+
+
+__all__ = [
+    "ROOT", "Figure", "HttpClient", "child", "cpu_of", "free_port", "percentile", "rabbitmq", "result_of", "until_open",
+]  # fmt: skip

@@ -17,8 +17,8 @@ from sqlalchemy import select
 
 from agent_store.adapters.bus.knative import DeadLetterSink, KnativeBus, KnativeIntake
 from agent_store.adapters.db.sqlite import SqliteStore
-from agent_store.entrypoints.programs import RabbitMQ
-from agent_store.entrypoints.programs_knative import KnativeBroker
+from agent_store.entrypoints.programs import Absent, RabbitMQ
+from agent_store.entrypoints.programs_knative import KnativeBroker, programs_folder
 from agent_store.kernel import cloudevents
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.consumer import Consumer
@@ -379,6 +379,30 @@ async def test_a_conversation_stays_in_order_and_counts_once(
                 f"talk{talk} {turn}" for turn in range(1, turns + 1)
             ]
         assert len(found) == talks * turns
+
+
+# --- the programs --------------------------------------------------------------------------------------------------
+
+
+def test_absent_programs_are_named_with_how_to_get_them(tmp_path: Path) -> None:
+    for environment in ({}, {"KNATIVE_RABBITMQ_BIN": ""}, {"KNATIVE_RABBITMQ_BIN": str(tmp_path)}):
+        with pytest.raises(Absent, match=r"ingress.*: build cmd/ingress and cmd/dispatcher .* KNATIVE_RABBITMQ_BIN"):
+            programs_folder(environment)
+
+
+async def test_a_program_that_is_sent_away_stays_away_and_one_that_crashed_comes_back(knative: KnativeBroker) -> None:
+    async with Shop(knative) as shop:
+        dispatcher = await knative.add_trigger("orders", {}, shop.url)
+        assert await dispatcher.terminate() == 0
+        assert await shop.bus.publish(numbered(3)) == [True] * 3
+        assert await knative.waiting("orders") == 3
+        assert (dispatcher.running, dispatcher.restarts) == (False, 0)
+        await dispatcher.start()
+        await eventually(lambda: len(set(shop.intake.handled)) == 3)
+        dispatcher.crash()
+        await eventually(lambda: dispatcher.restarts == 1 and dispatcher.running)
+        assert await shop.bus.publish(numbered(3, 3)) == [True] * 3
+        await eventually(lambda: len(set(shop.intake.handled)) == 6)
 
 
 # --- RabbitMQ ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent_store.adapters.bus.knative import KnativeBus
+from agent_store.adapters.bus.knative import KnativeBus, read_trust
 from agent_store.adapters.bus.posting import LARGEST_ANSWER, Poster, Target
 from agent_store.kernel import cloudevents
 from agent_store.kernel.errors import InvalidInput
@@ -253,6 +253,9 @@ async def test_an_answer_that_nobody_has_asked_for_is_no_answer() -> None:
         poster = Poster(concurrency=1)
         assert (await ask(poster, server.url))[0] == 202
         assert (await ask(poster, server.url))[0] == 202
+        server.say(status(500))
+        await until(lambda: not any(connection.open for connection in poster._all))
+        assert (await ask(poster, server.url))[0] == 202
         poster.close()
 
 
@@ -299,7 +302,7 @@ async def test_https_is_believed_only_from_those_that_are_trusted(tmp_path: Path
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=own)
     url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
-    trusting = Poster(tls=ssl.create_default_context(cafile=str(certificate)))
+    trusting = Poster(tls=read_trust(certificate.read_text()))
     assert (await ask(trusting, url))[0] == 202
     doubting = Poster()
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -318,3 +321,10 @@ def test_an_address_is_taken_apart() -> None:
     assert Target.of("http://broker").path == "/"
     with pytest.raises(InvalidInput, match="is no address"):
         Target.of("broker")
+
+
+def test_the_brokers_certificates_are_read_as_a_sink_binding_sets_them() -> None:
+    assert read_trust(None) is None
+    assert read_trust(" ") is None
+    with pytest.raises(InvalidInput, match="K_CA_CERTS holds no certificates"):
+        read_trust("-----BEGIN CERTIFICATE-----\nrubbish")

@@ -236,7 +236,7 @@ async def test_a_bug_in_a_statement_stays_itself(store: PostgresStore) -> None:
         await store.run(wrong)
     with pytest.raises(asyncpg.UndefinedColumnError):
         await store.reader.all(text("SELECT nowhere_column"))
-    with pytest.raises(ValueError, match="invalid input for query argument"):
+    with pytest.raises(asyncpg.DataError, match="invalid input for query argument"):
         await store.run(wrong_value)
     with pytest.raises(KeyError, match="p_n"):
         await store.reader.run(SET, {"p_name": "a"})
@@ -265,7 +265,8 @@ async def test_agents_commit_beside_each_other_and_an_agent_does_not_wait_for_a_
     running = asyncio.create_task(store.run(waits, agent="one"))
     await asyncio.sleep(0)
     assert await store.run(write("another's"), agent="two") == "another's"
-    assert await asyncio.gather(store.run(write("own 1"), agent="one"), store.run(write("own 2"), agent="one"))
+    own = [store.run(write("own 1"), agent="one"), store.run(write("own 2"), agent="one")]
+    assert await asyncio.gather(*own) == ["own 1", "own 2"]
     assert store.commits == 2, "those that came while it ran made one group"
     gate.set()
     await running
@@ -300,7 +301,7 @@ async def test_what_one_work_raises_harms_no_neighbour_and_is_not_run_again_for_
     )  # fmt: skip
     assert (first, last) == ("a", "b")
     assert isinstance(refused, Conflict)
-    assert runs == {"a": 2, "no": 1, "b": 2}
+    assert runs == {"a": 2, "no": 1, "b": 1}
     assert await written(store) == ["a", "b"]
     with pytest.raises(Conflict):
         await store.run(counted("alone", Conflict("no")))
@@ -767,10 +768,10 @@ async def recovered(store: PostgresStore) -> None:
             try:
                 await store.run(write("again"))
                 await store.reader.first(text("SELECT 1 AS a"))
+            except TemporaryError:
+                await asyncio.sleep(0.02)  # what is waited for has no event
+            else:
                 return
-            except TemporaryError as error:
-                assert error.code == "database"
-                await asyncio.sleep(0.02)
 
 
 async def test_a_server_that_is_killed_in_a_transaction_loses_it_and_nothing_else() -> None:

@@ -8,7 +8,7 @@ import itertools
 import ssl
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,7 +82,7 @@ class Shop:
     async def bus(
         self, *consumers: Consumer, intake: FakeIntake | None = None, ready: bool = True, **options: Any
     ) -> RabbitMqBus:
-        bus = RabbitMqBus(self.url, **{"signer": SIGNER, "prefix": self.prefix, **options})
+        bus = RabbitMqBus(self.url, signer=SIGNER, prefix=self.prefix, **options)
         self._buses.append(bus)
         await bus.start(intake or FakeIntake(), consumers)
         if ready:
@@ -95,7 +95,7 @@ class Shop:
             assert bus.healthy
 
     @contextlib.asynccontextmanager
-    async def channel(self) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+    async def channel(self) -> AsyncGenerator[aio_pika.abc.AbstractChannel]:
         async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
             yield channel
 
@@ -539,7 +539,7 @@ async def test_drain_finishes_what_was_taken_and_takes_no_more(shop: Shop) -> No
 
 
 @contextlib.asynccontextmanager
-async def own_broker() -> AsyncIterator[RabbitMQ]:
+async def own_broker() -> AsyncGenerator[RabbitMQ]:
     try:
         broker = RabbitMQ()
     except Absent as error:

@@ -7,23 +7,29 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_store.adapters.fanout import WAITING, LocalFanOut
+from agent_store.adapters.db.postgres import PostgresStore
+from agent_store.adapters.fanout import WAITING, LocalFanOut, NoFanOut
+from agent_store.adapters.http.api import staff_api
+from agent_store.adapters.http.auth import StaffAuth
 from agent_store.adapters.limits import SWEPT, LocalRateLimiter
 from agent_store.adapters.redis.fanout import RedisFanOut
 from agent_store.adapters.redis.limits import RedisRateLimiter
 from agent_store.adapters.redis.link import Away, RedisLink
 from agent_store.entrypoints.programs import Redis
-from agent_store.kernel.event import Envelope
+from agent_store.kernel.event import Envelope, Event
 from agent_store.kernel.ids import new_id
 from agent_store.kernel.limits import NoLimits, Rate, RateLimiter, TooMany, allowed, used
 from agent_store.kernel.metrics import NoMetrics
 from agent_store.kernel.news import FanOut, News, Notice
+from agent_store.kernel.runtime import Runtime
 
 MINUTE = timedelta(minutes=1)
 SOON = timedelta(milliseconds=300)
@@ -459,6 +465,71 @@ async def test_news_of_another_version_means_look_yourself(fanout: FanOut) -> No
             heard.clear()
             await fanout.publish("news", message)
             await until(lambda: heard == [None])
+
+
+# --- screens
+
+
+class Ping(Event, type="store.screen.ping", topic="people", subject="id"):
+    id: str
+
+
+@contextlib.asynccontextmanager
+async def process(url: str, fanout: FanOut) -> AsyncGenerator[tuple[Runtime, News, httpx.AsyncClient]]:
+    """A process of a store on PostgreSQL with the staff API."""
+    runtime, news, auth = Runtime(PostgresStore(url), []), News(fanout), StaffAuth("secret")
+    await runtime.start(watch=False)
+    runtime.listeners.append(news.tell)
+    await news.start()
+    app, nothing = FastAPI(), cast(Any, None)
+    app.include_router(staff_api(runtime, nothing, auth, nothing, news))
+    headers = {"authorization": "Bearer secret"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://store", headers=headers, timeout=60
+    ) as http:
+        try:
+            yield runtime, news, http
+        finally:
+            await news.stop()
+            await runtime.stop()
+
+
+async def seen(screen: httpx.AsyncClient, after: int, wait: int = 30) -> list[str]:
+    answer = await screen.get("/api/events", params={"after": after, "wait": wait})
+    return [one["data"]["id"] for one in answer.json()["events"]]
+
+
+async def test_a_screen_hears_at_once_what_another_process_has_committed(postgres_url: str, redis: Redis) -> None:
+    async with linked(redis) as link:
+        fanout = RedisFanOut(link, NoMetrics(), prefix=f"test-{new_id()}:", poll=timedelta(minutes=1))
+        async with process(postgres_url, fanout) as (worker, _, _), process(postgres_url, fanout) as (_, news, screen):
+            looking = asyncio.create_task(seen(screen, 0))
+            await until(lambda: news.watched)
+            began = time.monotonic()
+            await worker.publish(Ping(id="p1"))
+            assert await looking == ["p1"]
+            assert time.monotonic() - began < 5, "not by looking again: that would take a minute"
+
+
+async def test_a_screen_looks_by_itself_while_redis_is_away(postgres_url: str) -> None:
+    async with Redis() as server, linked(server, pause=timedelta(milliseconds=50)) as link:
+        fanout = RedisFanOut(link, NoMetrics(), poll=timedelta(milliseconds=200))
+        async with process(postgres_url, fanout) as (worker, _, _), process(postgres_url, fanout) as (_, news, screen):
+            server.kill()
+            looking = asyncio.create_task(seen(screen, 0))
+            await until(lambda: news.watched)
+            await worker.publish(Ping(id="p1"))
+            assert await looking == ["p1"]
+
+
+async def test_without_redis_a_screen_of_several_processes_looks_by_itself(postgres_url: str) -> None:
+    fanout = NoFanOut(poll=timedelta(milliseconds=200))
+    async with process(postgres_url, fanout) as (worker, _, _), process(postgres_url, fanout) as (_, news, screen):
+        looking = asyncio.create_task(seen(screen, 0))
+        await until(lambda: news.watched)
+        await worker.publish(Ping(id="p1"))
+        assert await looking == ["p1"]
+        assert await seen(screen, 10_000, wait=0) == []
 
 
 def test_too_many_says_whole_seconds() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from agent_store.kernel import cloudevents
@@ -102,10 +102,18 @@ class MemoryBroker:
 
     # --- what it does -------------------------------------------------------------------------------------------
 
-    @property
-    def idle(self) -> bool:
-        """Nothing waits that somebody takes, and nothing is unanswered."""
-        return not any(queue.held or (queue.waiting and self._takers(name)) for name, queue in self.queues.items())
+    def pending(self, buses: Collection[MemoryBus]) -> bool:
+        """Whether something waits that one of these buses takes now, or is unanswered by one of them."""
+        if self.until == "recorded" and any(
+            message.holder in buses for queue in self.queues.values() for message in queue.held
+        ):
+            return True
+        if self.away or self.holding:
+            return False
+        return any(
+            queue.waiting and any(bus in buses and bus.holds(queue) < self.prefetch for bus in self._takers(name))
+            for name, queue in self.queues.items()
+        )
 
     def declare(self, consumer: Consumer) -> None:
         queue = self.queues.get(consumer.name)

@@ -109,6 +109,7 @@ async def call(
     path: str = "/",
     query: str = "",
     breaks_off: bool = False,
+    encoding: str = "utf-8",
 ) -> Answered:
     """One request. A list is a body in pieces; `breaks_off`: the caller goes away after them."""
     pieces = [body] if isinstance(body, bytes) else body
@@ -118,7 +119,7 @@ async def call(
     ]
     scope = {
         "type": "http", "method": method, "path": path, "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(name.lower().encode(), value.encode(encoding)) for name, value in headers.items()],
     }  # fmt: skip
     answer = Answered()
 
@@ -163,6 +164,11 @@ class Script:
         for talk in self._talks:
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
+
+    def say(self, words: bytes) -> None:
+        """Write to all that are connected."""
+        for writer in self._writers:
+            writer.write(words)
 
     def drop(self) -> None:
         """Close what is open."""

@@ -21,6 +21,7 @@ from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Row
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope, Event
+from agent_store.kernel.reconciler import Reconciler
 from agent_store.kernel.runtime import Runtime
 from agent_store.kernel.tool import Principal, Tool
 from agent_store.kernel.worker import BEAT_SECONDS, LEASE_SECONDS
@@ -66,6 +67,7 @@ class TestStore:
         self.path = path or Path(self._folder.name) / "store.sqlite3"  # type: ignore[union-attr]
         self.envelopes: list[Envelope] = []
         self.runtime: Runtime
+        self.reconciler: Reconciler
         self._expected: set[tuple[str, str, str]] = set()
         """What the consumers have to record that were there when it was committed."""
         self._parts = contextlib.AsyncExitStack()
@@ -83,6 +85,13 @@ class TestStore:
             self._stores(), self.consumers, clock=self.clock, ports=self.ports, bus=self._buses(), keeper=True,
             monotonic=self.monotonic,
         )  # fmt: skip
+        if self.runtime.network is not None:  # this process is the steward too
+            served = {consumer.name for consumer in self.consumers}
+            self.reconciler = Reconciler(
+                self.runtime.world, self.runtime.network, self.consumers, self.runtime.metrics,
+                expected=lambda: served, monotonic=self.monotonic,
+            )  # fmt: skip
+            self.runtime.steward.duties.append(self.reconciler.tick)
         self.runtime.listeners.append(self._committed)
         await self.runtime.start(watch=False)
 
@@ -153,6 +162,7 @@ class TestStore:
             for _ in range(int(LEASE_SECONDS / BEAT_SECONDS) + 2):
                 self.monotonic.move(BEAT_SECONDS)
                 await self.runtime.network.tick()
+                await self.reconciler.tick()
 
 
 async def kill(runtime: Runtime) -> None:

@@ -91,6 +91,14 @@ async def test_a_steward_names_the_consumer_that_has_missed_an_event() -> None:
     assert door.intake.calls == [("1", "seller/fashion", "handled")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_headers_that_a_broker_has_not_encoded_are_read(encoding: str) -> None:
+    door = await opened()
+    headers, body = signed(event(subject="ação"))
+    answer = await call(door.app, {**headers, "ce-subject": "ação"}, body, encoding=encoding)
+    assert (answer.status, door.intake.received[0].subject) == (202, "ação")
+
+
 async def test_the_trace_comes_from_the_http_header_where_the_broker_has_lost_the_attribute() -> None:
     door = await opened()
     headers, body = signed(event())
@@ -229,7 +237,10 @@ async def test_a_process_that_drains_sends_new_requests_elsewhere_and_answers_th
 
 async def test_before_its_start_a_process_takes_nothing() -> None:
     door = Door(FakeIntake())
-    assert (await call(door.app, *signed(event()))).status == 503
+    for app in (door.app, door.sink):
+        assert (await call(app, *signed(event()))).status == 503
+        assert (await call(app, {"ce-specversion": "1.0"}, b"")).status == 503
+    assert (door.intake.received, door.dead.kept) == ([], [])
 
 
 async def test_an_unreadable_event_that_cannot_be_kept_comes_again() -> None:
@@ -331,6 +342,7 @@ def died(**extensions: str) -> tuple[dict[str, str], bytes]:
          ("cart", "orders"), -1),
         ({"knativeerrordest": f"{URL}/events?consumer=orders", "knativeerrorcode": "503", "knativeerrordata": "x"},
          f"{URL}/events?consumer=orders answered 503: x", ("orders",), 503),
+        ({"knativeerrordest": "http://[", "knativeerrorcode": "5"}, "http://[ answered 5", (), 5),
         ({"knativeerrordest": "http://gone/", "knativeerrorcode": "404"}, "http://gone/ answered 404", (), 404),
         ({"knativeerrorcode": "many"}, "the broker could not deliver it", (), None),
         ({}, "the broker could not deliver it", (), None),

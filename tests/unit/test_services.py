@@ -57,7 +57,14 @@ def test_an_address_tells_its_service(path: Path) -> None:
     tech = services.at("https://ai-seller-tech.store.svc:443/")
     assert tech is not None
     assert tech.name == "ai-seller-tech"
-    for url in ("https://order-processor.store.svc.cluster.local", "http://nobody", "http://idle:99999", "rubbish", ""):
+    for url in (
+        "https://order-processor.store.svc.cluster.local",
+        "http://nobody",
+        "http://idle:99999",
+        "http://[",
+        "rubbish",
+        "",
+    ):
         assert services.at(url) is None
 
 

@@ -155,9 +155,9 @@ def _read(path: Path) -> tuple[Service, ...]:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return parts.scheme, url, None
+        return "", url, None
     return parts.scheme, (parts.hostname or "").rstrip("."), port or {"http": 80, "https": 443}.get(parts.scheme)

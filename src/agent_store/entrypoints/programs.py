@@ -82,6 +82,10 @@ class Program:
     def environment(self) -> Mapping[str, str]:
         return {}
 
+    def inherited(self) -> Mapping[str, str]:
+        """What it gets of this process's own variables."""
+        return os.environ
+
     async def prepare(self) -> None:
         """Before the first start."""
 
@@ -108,7 +112,7 @@ class Program:
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603  # a program found above, with arguments of our own
                 list(command), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "HOME": str(self.folder), **self.environment()},
+                env={**self.inherited(), "HOME": str(self.folder), **self.environment()},
                 user=identity.pw_uid if identity else None, group=identity.pw_gid if identity else None,
                 extra_groups=[] if identity else None,
             )  # fmt: skip
@@ -301,6 +305,19 @@ class Postgres(Program):
         """A fast shutdown: open transactions are rolled back and clients sent away."""
         self._signal_first(signal.SIGINT)
         return await super().terminate(seconds)
+
+    def _signal(self, number: int) -> None:
+        """Each of its sessions is a process group of its own: they are known by their parent. A shutdown is told to the
+        parent alone, which sends them away."""
+        children: list[int] = []
+        if number != signal.SIGTERM and self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                found = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+                children = [int(child) for child in found.split()]
+        super()._signal(number)
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, number)
 
     def _signal_first(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -25,7 +25,7 @@ import structlog
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError
 
-from agent_store.entrypoints.programs import Absent, Program, find
+from agent_store.entrypoints.programs import Absent, Program
 from agent_store.kernel.errors import TemporaryError
 
 BIN = "KNATIVE_RABBITMQ_BIN"
@@ -39,11 +39,14 @@ _FIRST_RESTART, _LONGEST_RESTART, _STEADY = 0.5, 8.0, 10.0
 _log = structlog.get_logger("agent_store.programs")
 
 
-def programs_folder() -> Path:
+def programs_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the programs are. Raises Absent that says how to get them."""
-    folder = os.environ.get(BIN, "")
+    folder = environment.get(BIN, "")
     if not folder:
         raise Absent(f"ingress and dispatcher are absent: {_HOW}")
+    for name in ("ingress", "dispatcher"):
+        if not os.access(Path(folder) / name, os.X_OK):
+            raise Absent(f"there is no program {name} in {folder}: {_HOW}")
     return Path(folder)
 
 
@@ -53,7 +56,7 @@ class Part(Program):
     patience = 30.0
 
     def __init__(self, program: Path, environment: Mapping[str, str]) -> None:
-        self._command = [find(str(program.resolve()), how=_HOW)]
+        self._command = [str(program.resolve())]
         super().__init__()
         self._environment = environment
         self._starting = asyncio.Lock()
@@ -168,9 +171,8 @@ class KnativeBroker:
     """A Broker on a RabbitMQ that runs, with any number of Triggers."""
 
     def __init__(self, rabbit_url: str, bin_folder: Path, *, dead_letter_sink: str | None = None) -> None:
-        """`rabbit_url` as the programs shall use it. `dead_letter_sink`: the Broker's, for Triggers without their own.
-
-        Raises Absent."""
+        """`rabbit_url` as the programs shall use it; `bin_folder`: see `programs_folder`. `dead_letter_sink`: the
+        Broker's, for Triggers without their own."""
         self._uid = str(uuid4())
         self._rabbit_url, self._folder = rabbit_url, bin_folder
         self._sink = dead_letter_sink

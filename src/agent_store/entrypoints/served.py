@@ -24,6 +24,7 @@ from agent_store.adapters.http import problems
 from agent_store.adapters.http.auth import StaffAuth
 from agent_store.adapters.http.dead import dead_api
 from agent_store.adapters.http.edge import Gate
+from agent_store.adapters.http.mcp import McpDoor
 from agent_store.adapters.http.tokens import Tokens
 from agent_store.adapters.http.tools_client import RemoteToolbox
 from agent_store.adapters.http.tools_server import contracts_router, tools_router
@@ -40,7 +41,7 @@ from agent_store.entrypoints.settings import Settings
 from agent_store.kernel.bus import Bus, DeadDelivery, KeepDead
 from agent_store.kernel.clock import Clock, SystemClock
 from agent_store.kernel.consumer import Consumer
-from agent_store.kernel.errors import InvalidInput
+from agent_store.kernel.errors import InvalidInput, TemporaryError
 from agent_store.kernel.graveyard import Graveyard
 from agent_store.kernel.reconciler import Reconciler
 from agent_store.kernel.runtime import Runtime
@@ -106,11 +107,14 @@ async def check_schema(settings: Settings, agents: Iterable[Consumer]) -> None:
     if settings.database_url:
         import asyncpg
 
-        connection = await asyncpg.connect(settings.database_url, timeout=10)
         try:
-            await schema.check_postgres(connection, found)
-        finally:
-            await connection.close()
+            connection = await asyncpg.connect(settings.database_url, timeout=10)
+            try:
+                await schema.check_postgres(connection, found)
+            finally:
+                await connection.close(timeout=5)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise TemporaryError(f"PostgreSQL does not answer: {error}", code="database") from error
     else:
         await asyncio.to_thread(schema.prepare_sqlite, settings.database, found)
 
@@ -121,7 +125,7 @@ def make_bus(settings: Settings, signer: Signer, services: Services | None, metr
     if not settings.bus:
         raise InvalidInput("AGENT_STORE_BUS: agents in several processes need one: amqp://… or knative")
     if settings.bus == "knative":
-        from agent_store.adapters.bus.knative import KnativeBus, read_overrides
+        from agent_store.adapters.bus.knative import KnativeBus, read_overrides, read_trust
 
         sink = os.environ.get("K_SINK", "")
         if not sink:
@@ -129,7 +133,7 @@ def make_bus(settings: Settings, signer: Signer, services: Services | None, metr
         return KnativeBus(
             sink, signer=signer, addresses=services or _NoServices(), dead=dead, answer_within=settings.answer_within,
             publish_timeout=settings.bus_timeout, overrides=read_overrides(os.environ.get("K_CE_OVERRIDES")),
-            clock=clock, metrics=metrics,
+            tls=read_trust(os.environ.get("K_CA_CERTS")), clock=clock, metrics=metrics,
         )  # fmt: skip
     from agent_store.adapters.bus.rabbitmq import RabbitMqBus
 
@@ -234,6 +238,18 @@ class _Process:
     async def _keep(self, dead: DeadDelivery) -> None:
         await self._graveyard.keep(dead)
 
+    async def _begin(self, consumers: Iterable[Consumer]) -> int:
+        """Wait for the database for as long as it takes (alive, not ready), then take up what is there."""
+        pause = 0.2
+        while True:
+            try:
+                await check_schema(self.settings, consumers)
+                return await self.runtime.start()
+            except TemporaryError as error:
+                _log.warning("start.delayed", service=self.service, error=error.message, again_in=pause)
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+
     async def _listening(self) -> None:
         """Until its queues stand, but not for long: without a broker it serves its webhooks and tools all the same."""
         try:
@@ -306,6 +322,11 @@ class ServedProcess(_Process):
         self._graveyard = Graveyard(self.runtime.world, lambda: all_consumers(self.directory), self._expected)
         self.simulator = self._simulator() if "whatsapp" in agents and not settings.whatsapp_graph_url else None
         self.app = self._app()
+        self.mcp = McpDoor(
+            self.runtime.toolbox, Gate("mcp", staff=self.auth, tokens=self.tokens), clock=self.clock,
+            name=self.service, version=VERSION, urls=(self.url, self.public_url),
+        )  # fmt: skip
+        self._asgi["/mcp"] = self.mcp
         self._mount(agents)
         if steward:
             self._take_duties()
@@ -405,8 +426,7 @@ class ServedProcess(_Process):
     # --- life --------------------------------------------------------------------------------------------------
 
     async def start(self) -> int:
-        await check_schema(self.settings, self.consumers)
-        taken = await self.runtime.start()
+        taken = await self._begin(self.consumers)
         await self._listening()
         if self.simulator is not None:
             await self.simulator.start()
@@ -419,6 +439,7 @@ class ServedProcess(_Process):
         self.ready = False
         if self.simulator is not None:
             await self.simulator.stop()
+        await self.mcp.close()
         await super().stop()
         if self._remote is not None:
             self._remote.close()
@@ -443,8 +464,7 @@ class StewardProcess(_Process):
         self._take_duties()
 
     async def start(self) -> int:
-        await check_schema(self.settings, all_consumers(self.directory))
-        taken = await self.runtime.start()
+        taken = await self._begin(all_consumers(self.directory))
         self.ready = True
         return taken
 

@@ -77,7 +77,7 @@ def from_attributes(attributes: Mapping[str, Any], data: bytes, *, now: datetime
         if value is None:
             continue
         if name in _CORE and not isinstance(value, str):
-            raise BadEvent(f"{name}: a string is expected, not {value!r}", attribute=name)
+            raise BadEvent(f"{name}: a string is expected, not {type(value).__name__}", attribute=name)
         if isinstance(value, bool):
             text = "true" if value else "false"
         elif isinstance(value, int):

@@ -248,18 +248,26 @@ class Dispatcher:
         for wait in waits:
             await asyncio.shield(wait)
 
-    def resume(self, delivery: Delivery, state: str, due: datetime | None) -> bool:
-        """Go on with what this worker has claimed. False when it is at it already."""
+    def knows(self, consumer: str, source: str, id: str) -> bool:
+        """Whether this delivery is in this process's hands."""
+        return (consumer, source, id) in self._arrivals
+
+    async def resume(self, delivery: Delivery, state: str, due: datetime | None) -> bool:
+        """Go on with what stands unfinished in the inbox. False when this process is at it already."""
         key = _key(delivery)
         if key in self._arrivals:
             return False
         self._arrivals[key] = delivery
+        now = self._world.clock.now()
         if state == PARKED:
-            self._hold(delivery, due or self._world.clock.now())
-        elif state == RETRY and due is not None and due > self._world.clock.now():
-            self.deliver_later(delivery, due)
-        else:
-            self.deliver(delivery)
+            delivery.patience = due or now
+            last, _ = await self._order(self._world.store.reader, delivery)
+            if last < _sequence(delivery) - 1:
+                self._hold(delivery, delivery.patience)
+                return True
+        elif state == RETRY and due is not None and due > now:
+            delivery.not_before = due  # the lane is held until then, when its turn has come
+        self.deliver(delivery)
         return True
 
     def deliver(self, delivery: Delivery) -> None:
@@ -279,11 +287,6 @@ class Dispatcher:
         lane.waiting.append(delivery)
         self._count(1)
         self._advance(key, lane)
-
-    def deliver_later(self, delivery: Delivery, due: datetime) -> None:
-        """The same, and hold the lane until `due` when its turn has come (a retry that a killed process had planned)."""
-        delivery.not_before = due
-        self.deliver(delivery)
 
     def _advance(self, key: tuple[str, str], lane: _Lane) -> None:
         """Begin the lane's next delivery, or hold the lane until that may be tried again."""
@@ -484,13 +487,16 @@ class Dispatcher:
         world = self._world
 
         async def accept(unit: Unit) -> str:
-            if delivery.known or not unit.claimed:
+            stands = delivery.known or not unit.claimed
+            if stands:
                 delivery.resumed = True
                 ended, delivery.attempts = await self._stands(unit, delivery)
                 if ended:
                     return ended
             if subscription.ordered:
                 await self._check_order(unit, delivery, ends=False)
+            if stands:  # a death from here on counts
+                await unit.db.run(journal.ACCEPT_INBOX, {**self._inbox_key(delivery), "p_owner": self._owner})
             return ""
 
         claim = None if delivery.known else self._inbox_row(delivery, ACCEPTED)
@@ -698,15 +704,6 @@ class Dispatcher:
             self._release(delivery)
         else:
             self._look(delivery)
-
-    async def hold(self, delivery: Delivery, due: datetime) -> None:
-        """Park again what a killed process had parked, unless its turn has come."""
-        delivery.patience = due
-        last, _ = await self._order(self._world.store.reader, delivery)
-        if last >= _sequence(delivery) - 1:
-            self.deliver(delivery)
-        else:
-            self._hold(delivery, due)
 
     def _lose_patience(self, delivery: Delivery) -> None:
         waiting = self._parked.get(_place(delivery), [])

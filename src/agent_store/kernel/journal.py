@@ -79,6 +79,9 @@ _THIS = and_(
 _MINE = inbox.c.owner.is_not_distinct_from(bindparam("p_owner"))
 GET_INBOX = select(inbox.c.state, inbox.c.attempts, inbox.c.due_at, inbox.c.owner).where(_THIS)
 TAKE_INBOX = update(inbox).where(_THIS).values(owner=bindparam("p_owner"), attempts=bindparam("p_attempts"))
+ACCEPT_INBOX = (
+    update(inbox).where(_THIS, _MINE, text("state NOT IN ('done', 'dead')")).values(state=ACCEPTED, due_at=None)
+)
 HOLD_INBOX = select(inbox.c.id).where(_THIS, _MINE, text("state NOT IN ('done', 'dead')")).with_for_update()
 _state = bindparam("p_state", type_=String)
 SET_INBOX = (
@@ -109,7 +112,7 @@ PUT_DOWN = (
     )
 )
 """What a worker holds when it stops in good order: nobody's, and no crash is to be counted."""
-COUNT_CRASH = update(inbox).where(_THIS).values(attempts=inbox.c.attempts + 1)
+COUNT_CRASH = update(inbox).where(_THIS).values(attempts=inbox.c.attempts + 1, state=RETRY)
 OPEN_INBOX = (
     select(outbox.c.seq, inbox.c.consumer, inbox.c.state, inbox.c.attempts, inbox.c.due_at, *_COLUMNS)
     .select_from(inbox.join(outbox, and_(inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id)))
@@ -163,8 +166,11 @@ GET_CALL = select(calls.c.digest, calls.c.result).where(
 )
 INSERT_CALL = insert(calls)
 
-GET_FENCE = select(fences.c.token).where(
-    fences.c.agent == bindparam("p_agent"), fences.c.conversation_id == bindparam("p_conversation")
+# Locked: whoever brings a higher token waits for those who were let in before, and they for it.
+GET_FENCE = (
+    select(fences.c.token)
+    .where(fences.c.agent == bindparam("p_agent"), fences.c.conversation_id == bindparam("p_conversation"))
+    .with_for_update()
 )
 _set_fence = insert(fences)
 SET_FENCE = _set_fence.on_conflict_do_update(
@@ -188,7 +194,7 @@ MARK_DROPPED = (
 _WAITING = text("replayed_at IS NULL AND dropped_at IS NULL")
 AUTO_DEAD = (
     select(dead)
-    .where(_WAITING, dead.c.auto.is_(True), dead.c.seq > bindparam("after"))
+    .where(_WAITING, dead.c.auto.is_(True), dead.c.consumer == bindparam("p_consumer"), dead.c.seq > bindparam("after"))
     .order_by(dead.c.seq)
     .limit(bindparam("most"))
 )
@@ -247,17 +253,30 @@ CLAIM_ORPHANS = (
         owner=bindparam("p_owner"),
         # Accepted: it was being handled when its worker died, and may have been why.
         attempts=case((inbox.c.state == ACCEPTED, inbox.c.attempts + 1), else_=inbox.c.attempts),
+        state=case((inbox.c.state == ACCEPTED, RETRY), else_=inbox.c.state),
     )
     .returning(
         inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.state, inbox.c.attempts, inbox.c.due_at,
         inbox.c.received_at, inbox.c.body,
     )
 )  # fmt: skip
-ORPHANS = (
-    select(inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.body)
-    .where(text("state NOT IN ('done', 'dead')"), _nobodys(inbox.c.owner))
-    .limit(bindparam("most"))
+OWNED = (
+    select(
+        inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.state, inbox.c.attempts, inbox.c.due_at,
+        inbox.c.received_at, inbox.c.body,
+    )
+    .where(text("state NOT IN ('done', 'dead')"), inbox.c.owner == bindparam("p_owner"))
+    .order_by(inbox.c.received_at, inbox.c.id)
+)  # fmt: skip
+_orphaned = (
+    text("state NOT IN ('done', 'dead')"),
+    inbox.c.body.is_not(None),
+    or_(inbox.c.due_at.is_(None), inbox.c.due_at <= bindparam("now")),
+    _nobodys(inbox.c.owner),
 )
+ORPHANED = select(inbox.c.consumer).where(*_orphaned).distinct()
+"""Consumers with rows that nobody sees to and that are due."""
+ORPHAN_OF = select(inbox.c.body).where(inbox.c.consumer == bindparam("p_consumer"), *_orphaned).limit(1)
 
 _take_duty = insert(marks)
 TAKE_DUTY = _take_duty.on_conflict_do_update(

@@ -8,18 +8,25 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from agent_store.kernel import cloudevents
+from agent_store.kernel import cloudevents, journal
 from agent_store.kernel.bus import Bus
 from agent_store.kernel.clock import Clock
 from agent_store.kernel.consumer import Consumer
+from agent_store.kernel.context import Row
 from agent_store.kernel.dispatcher import Delivery, Dispatcher
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.relay import Relay
-from agent_store.kernel.worker import BEAT_SECONDS, Worker
+from agent_store.kernel.store import Store, Unit
+from agent_store.kernel.worker import BEAT_SECONDS, CLAIMED, Worker
 
 _log = structlog.get_logger("agent_store.network")
+
+
+_PAGES = 10
+_AUDIT = 15
+"""Beats between two audits."""
 
 
 class Network:
@@ -28,6 +35,7 @@ class Network:
         bus: Bus,
         worker: Worker,
         dispatcher: Dispatcher,
+        store: Store,
         clock: Clock,
         metrics: Metrics,
         *,
@@ -37,10 +45,12 @@ class Network:
         self.worker = worker
         self.relay = Relay(bus, metrics, dispatcher.published)
         self._dispatcher = dispatcher
+        self._store = store
         self._clock = clock
         self._metrics = metrics
         self._monotonic = monotonic
         self._next_beat = 0.0
+        self._beats = 0
         self._beating: asyncio.Task[None] | None = None
 
     async def start(self, consumers: Sequence[Consumer]) -> int:
@@ -75,27 +85,71 @@ class Network:
             return
         self._next_beat = self._monotonic() + BEAT_SECONDS
         await self.worker.beat()
-        if not self._dispatcher.draining:
-            await self.claim()
+        if self._dispatcher.draining:
+            return
+        await self.claim()
+        self._beats += 1
+        if self._beats % _AUDIT == 0:
+            await self._audit()
 
     async def claim(self) -> int:
+        """Take over what nobody sees to; not all at once, so that other workers have their share."""
         taken = 0
-        for row in await self.worker.claim(self.worker.consumers):
-            consumer = self._dispatcher.consumer(row["consumer"])
-            if consumer is None or row["body"] is None:
-                continue
-            event = cloudevents.from_structured(row["body"].encode(), now=self._clock.now())
-            subscription = consumer.subscription(event)
-            if subscription is None:
-                continue
-            delivery = Delivery(
-                consumer, subscription, event, _nothing, attempts=row["attempts"], known=True, resumed=True
-            )
-            if self._dispatcher.resume(delivery, row["state"], row["due_at"]):
-                taken += 1
+        for _ in range(_PAGES):
+            rows = await self.worker.claim(self.worker.consumers)
+            for row in rows:
+                taken += await self._take_up(row)
+            if len(rows) < CLAIMED:
+                break
         if taken:
             self._metrics.count("taken_over", taken)
         return taken
+
+    async def _audit(self) -> None:
+        """Take up what this worker owns and does not know of: a claim whose commit was in doubt, say."""
+        for row in await self.worker.owned():
+            if not self._dispatcher.knows(row["consumer"], row["source"], row["id"]) and await self._take_up(row):
+                self._metrics.count("found_again")
+
+    async def _take_up(self, row: Row) -> bool:
+        consumer = self._dispatcher.consumer(row["consumer"])
+        event = await self._event_of(row)
+        if consumer is None or event is None:
+            return False
+        subscription = consumer.subscription(event)
+        if subscription is None:
+            await self._bury_unheard(consumer, event, row["attempts"])
+            return False
+        delivery = Delivery(consumer, subscription, event, _nothing, attempts=row["attempts"], known=True, resumed=True)
+        return await self._dispatcher.resume(delivery, row["state"], row["due_at"])
+
+    async def _event_of(self, row: Row) -> Envelope | None:
+        """From its inbox row; one that was recorded on the local bus stands in the outbox only."""
+        if row["body"] is not None:
+            return cloudevents.from_structured(row["body"].encode(), now=self._clock.now())
+        found = await self._store.reader.first(journal.GET_EVENT, {"p_source": row["source"], "p_id": row["id"]})
+        return journal.envelope_of(found) if found is not None else None
+
+    async def _bury_unheard(self, consumer: Consumer, event: Envelope, attempts: int) -> None:
+        """It was recorded by a version of the consumer that heard it."""
+        error, now = f"{consumer.name} no longer hears {event.type}", self._clock.now()
+
+        async def work(unit: Unit) -> None:
+            changed = await unit.db.run(
+                journal.SET_INBOX,
+                {
+                    "p_consumer": consumer.name, "p_source": event.source, "p_id": event.id, "p_owner": self.worker.id,
+                    "p_state": journal.DEAD, "p_attempts": attempts, "p_due": None, "p_done": now, "p_error": error,
+                },
+            )  # fmt: skip
+            if changed:
+                await journal.write_dead(
+                    unit.db, consumer.name, event, reason="unheard", attempts=attempts, error=error, at=now
+                )
+
+        await self._store.run(work)
+        _log.error("event.dead", consumer=consumer.name, event_type=event.type, event_id=event.id, reason="unheard",
+                   error=error)  # fmt: skip
 
     def offer(self, events: Sequence[Envelope]) -> None:
         self.relay.offer(events)

@@ -111,6 +111,11 @@ class News:
 
         return stop
 
+    @property
+    def watched(self) -> bool:
+        """Is anybody listening?"""
+        return bool(self._listeners)
+
     def _announce(self, notices: frozenset[Notice] | None) -> None:
         for listener in tuple(self._listeners):
             listener(notices)

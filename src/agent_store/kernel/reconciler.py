@@ -7,13 +7,16 @@
 
 Ages are measured by watching the outbox's sequence numbers go by on this process's monotonic clock: a wall clock that
 jumps neither hurries nor delays it. One steward does this at a time (`Worker.take_duty`); two would do no harm.
+
+What waits for a broker or a consumer is an errand, a task of its own: one that hangs holds up no other.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +27,7 @@ from agent_store.kernel import cloudevents, journal
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Row
 from agent_store.kernel.contexts import World
+from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.network import Network
@@ -32,9 +36,14 @@ from agent_store.kernel.store import Unit
 _log = structlog.get_logger("agent_store.reconciler")
 
 _PAGE = 500
+_ROOM = 200
+"""Events that are missing at one consumer, held in memory at most: those after them are looked for when there is room."""
+_LETTERS = 50
 _DUTY = "reconcile"
 _FIRST_LOOK_BACK = 20_000
 """Events that a steward without a mark of an earlier one looks back over."""
+_FORGET = 60.0
+"""Seconds for which a worker stands still before it is forgotten. It may come back: its next beat makes it known again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,6 @@ class Patience:
 class _Missing:
     seq: int
     event: Envelope
-    consumer: str
     next_try: float
     tries: int = 0
 
@@ -79,10 +87,14 @@ class Reconciler:
         self._patience = patience or Patience()
         self._monotonic = monotonic
         self._watched: deque[tuple[float, int]] = deque()
-        self._cursor: int | None = None
-        self._missing: dict[tuple[str, str, str], _Missing] = {}
+        self._cursors: dict[str, int] = {}
+        """Up to where in the outbox each consumer has been looked after."""
+        self._marked: int | None = None
+        self._missing: dict[str, dict[tuple[str, str], _Missing]] = {}
+        self._errands: dict[str, asyncio.Task[None]] = {}
         self._next = 0.0
-        self._dead_after = 0
+        self._letters: dict[str, tuple[float, int]] = {}
+        """Of each consumer's dead letters: when they are looked at next, and after which one."""
         self._woken: dict[str, float] = {}
 
     async def tick(self) -> None:
@@ -91,17 +103,23 @@ class Reconciler:
         if now < self._next:
             return
         self._next = now + min(1.0, self._patience.stale / 2)
-        if not await self._network.worker.take_duty(_DUTY):
-            self._cursor = None
+        self._collect()
+        worker = self._network.worker
+        if not await worker.take_duty(_DUTY):
+            self._cursors.clear()
             self._missing.clear()
             return
         row = await self._world.store.reader.first(journal.LAST_SEQ)
         self._watched.append((now, (row["seq"] if row else None) or 0))
-        await self._publish_stale(self._seen_before(now - self._patience.stale))
+        self._errand("", self._publish_stale(self._seen_before(now - self._patience.stale)))
         await self._find_lost(self._seen_before(now - self._patience.lost), now)
-        await self._hand_over(now)
-        await self._wake(now)
-        await self._replay_undelivered(now)
+        await self._find_sleepers(now)
+        expected = set(self._expected()) & self.consumers.keys()
+        for name in expected:
+            self._errand(name, self._look_after(name, now))
+        for name in self._missing.keys() - expected:  # no longer deployed: nothing is missing there
+            del self._missing[name]
+        await worker.forget(worker.standing_still(_FORGET))
         while len(self._watched) > 1 and self._watched[1][0] <= now - self._patience.lost:
             self._watched.popleft()
 
@@ -113,6 +131,31 @@ class Reconciler:
                 break
             seq = highest
         return seq
+
+    # --- errands -----------------------------------------------------------------------------------------------
+
+    def _errand(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """Do it unless an earlier one of this name is still under way."""
+        if name in self._errands:
+            work.close()
+        else:
+            self._errands[name] = asyncio.create_task(_tolerant(work), name=f"reconcile {name}")
+
+    def _collect(self) -> None:
+        for name, task in list(self._errands.items()):
+            if task.done():
+                del self._errands[name]
+                task.result()  # a bug is raised here, and ends the process that keeps time
+
+    @property
+    def busy(self) -> bool:
+        return any(not task.done() for task in self._errands.values())
+
+    async def stop(self) -> None:
+        for task in self._errands.values():
+            task.cancel()
+        await asyncio.gather(*self._errands.values(), return_exceptions=True)
+        self._errands.clear()
 
     # --- the outbox --------------------------------------------------------------------------------------------
 
@@ -128,11 +171,10 @@ class Reconciler:
             events = [journal.envelope_of(row) for row in rows]
             taken = await self._network.bus.publish(events)
             keys = [(event.source, event.id) for event, sent in zip(events, taken, strict=True) if sent]
-            if keys:
-                await self._mark(keys)
-                self._metrics.count("stale_published", len(keys))
-            if len(keys) < len(events):
+            if not keys:
                 return  # the broker is away: later
+            await self._mark(keys)
+            self._metrics.count("stale_published", len(keys))
 
     async def _mark(self, keys: list[tuple[str, str]]) -> None:
         async def work(unit: Unit) -> None:
@@ -151,113 +193,145 @@ class Reconciler:
         return mark
 
     async def _find_lost(self, until: int, now: float) -> None:
-        begun = cursor = await self._begin() if self._cursor is None else self._cursor
-        while cursor < until and len(self._missing) < _PAGE:
+        # One that is deployed later has no earlier events to miss.
+        begin = max(self._cursors.values()) if self._cursors else await self._begin()
+        for name in self.consumers:
+            self._cursors.setdefault(name, begin)
+        while behind := [name for name, cursor in self._cursors.items() if cursor < until and self._has_room(name)]:
+            cursor = min(self._cursors[name] for name in behind)
+            names = [name for name in behind if self._cursors[name] == cursor]
             rows = await self._world.store.reader.all(
                 journal.EVENTS_UNTIL, {"after": cursor, "until": until, "most": _PAGE}
             )
-            if not rows:
-                cursor = until
-                break
-            for row, consumers in await self._unrecorded(rows):
+            for row, name in await self._unrecorded(rows, names):
                 event = journal.envelope_of(row)
-                for consumer in consumers:
-                    self._missing.setdefault(
-                        (consumer, event.source, event.id), _Missing(row["seq"], event, consumer, now)
-                    )
-            cursor = rows[-1]["seq"]
-        self._cursor = cursor
-        if cursor != begun:
-            # What is missing is looked for again by whoever takes this duty over.
-            oldest = min((missing.seq for missing in self._missing.values()), default=cursor + 1)
-            value = min(cursor, oldest - 1)
+                missing = _Missing(row["seq"], event, now)
+                self._missing.setdefault(name, {}).setdefault((event.source, event.id), missing)
+            for name in names:
+                self._cursors[name] = rows[-1]["seq"] if len(rows) == _PAGE else until
+        await self._remember()
 
-            async def work(unit: Unit) -> None:
-                await unit.db.run(journal.SET_MARK, {"p_name": _DUTY, "p_value": value})
+    def _has_room(self, name: str) -> bool:
+        return len(self._missing.get(name, ())) < _ROOM
 
-            await self._world.store.run(work)
+    async def _remember(self) -> None:
+        """What is missing is looked for again by whoever takes this duty over."""
+        sought = [missing.seq - 1 for found in self._missing.values() for missing in found.values()]
+        value = min([*self._cursors.values(), *sought], default=0)
+        if value == self._marked:
+            return
 
-    async def _unrecorded(self, rows: list[Row]) -> list[tuple[Row, list[str]]]:
-        """Rows with the consumers that hear the event, are deployed, and have no record of it."""
+        async def work(unit: Unit) -> None:
+            await unit.db.run(journal.SET_MARK, {"p_name": _DUTY, "p_value": value})
+
+        await self._world.store.run(work)
+        self._marked = value
+
+    async def _unrecorded(self, rows: Sequence[Row], names: Sequence[str]) -> list[tuple[Row, str]]:
+        """Rows with a consumer of these that hears the event, is deployed, and has no record of it."""
         expected = set(self._expected())
-        recorded = await self._world.store.reader.all(
-            journal.RECORDED, {"keys": [(row["source"], row["id"]) for row in rows]}
-        )
-        have = {(row["consumer"], row["source"], row["id"]) for row in recorded}
-        result: list[tuple[Row, list[str]]] = []
+        heard: list[tuple[Row, str]] = []
         for row in rows:
             event = journal.envelope_of(row)
-            missing = [
-                name
-                for name, consumer in self.consumers.items()
-                if name in expected
-                and consumer.subscription(event) is not None
-                and (name, event.source, event.id) not in have
-            ]
-            if missing:
-                result.append((row, missing))
-        return result
+            heard.extend(
+                (row, name)
+                for name in names
+                if name in expected and self.consumers[name].subscription(event) is not None
+            )
+        recorded = await self._recorded([(row["source"], row["id"]) for row, _ in heard])
+        return [(row, name) for row, name in heard if (name, row["source"], row["id"]) not in recorded]
 
-    async def _hand_over(self, now: float) -> None:
-        due = [missing for missing in self._missing.values() if missing.next_try <= now][:_PAGE]
-        if not due:
+    async def _recorded(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str, str]]:
+        if not keys:
+            return set()
+        rows = await self._world.store.reader.all(journal.RECORDED, {"keys": sorted(set(keys))})
+        return {(row["consumer"], row["source"], row["id"]) for row in rows}
+
+    # --- one consumer ------------------------------------------------------------------------------------------
+
+    async def _look_after(self, name: str, now: float) -> None:
+        """Hand it what it misses, and its dead letters, until it refuses one."""
+        await self._hand_over(name, now)
+        await self._replay_letters(name, now)
+
+    async def _hand_over(self, name: str, now: float) -> None:
+        found = self._missing.get(name)
+        due = [missing for missing in found.values() if missing.next_try <= now] if found else []
+        if not found or not due:
             return
-        keys = [(missing.event.source, missing.event.id) for missing in due]
-        rows = await self._world.store.reader.all(journal.RECORDED, {"keys": keys})
-        recorded = {(row["consumer"], row["source"], row["id"]) for row in rows}
+        recorded = await self._recorded([(missing.event.source, missing.event.id) for missing in due])
+        served = name in self._network.worker.served
         for missing in due:
-            key = (missing.consumer, missing.event.source, missing.event.id)
-            if key in recorded:
-                del self._missing[key]
+            event = missing.event
+            key = (event.source, event.id)
+            if (name, *key) in recorded:
+                found.pop(key, None)
                 continue
-            missing.tries += 1
+            if not served and self._woken.get(name, 0.0) > now:
+                return  # it sleeps, and has been called
+            if served:
+                missing.tries += 1
+            else:
+                self._woken[name] = now + self._patience.again
             missing.next_try = now + self._patience.again
             if missing.tries > self._patience.tries:
-                await self._give_up(missing)
-                del self._missing[key]
+                await bury(
+                    self._world, name, event, reason="undelivered", attempts=missing.tries, auto=True,
+                    error=f"{name} has no record of it after {missing.tries - 1} direct deliveries",
+                )  # fmt: skip
+                found.pop(key, None)
                 continue
-            taken = await self._network.bus.redeliver(missing.consumer, missing.event)
-            self._metrics.count("redelivered", consumer=missing.consumer, outcome="taken" if taken else "refused")
-            _log.warning("event.redelivered", consumer=missing.consumer, event_type=missing.event.type,
-                         event_id=missing.event.id, taken=taken)  # fmt: skip
+            taken = await self._network.bus.redeliver(name, event)
+            self._metrics.count("redelivered", consumer=name, outcome="taken" if taken else "refused")
+            _log.warning("event.redelivered", consumer=name, event_type=event.type, event_id=event.id, taken=taken)
+            if not taken:
+                return
 
-    async def _give_up(self, missing: _Missing) -> None:
-        await bury(
-            self._world, missing.consumer, missing.event, reason="undelivered", attempts=missing.tries, auto=True,
-            error=f"{missing.consumer} has no record of it after {missing.tries} direct deliveries",
-        )  # fmt: skip
-
-    # --- dead letters ------------------------------------------------------------------------------------------
-
-    async def _replay_undelivered(self, now: float) -> None:
-        """A page each time, round and round: what is deliverable again leaves the queue of the dead."""
-        if now < self._woken.get("", 0.0):
+    async def _replay_letters(self, name: str, now: float) -> None:
+        """Some each time, round and round: what is deliverable again leaves the queue of the dead."""
+        due, after = self._letters.get(name, (0.0, 0))
+        if now < due:
             return
-        rows = await self._world.store.reader.all(journal.AUTO_DEAD, {"after": self._dead_after, "most": 50})
-        if not rows:
-            self._dead_after = 0
-            self._woken[""] = now + self._patience.again / 2
-            return
+        rows = await self._world.store.reader.all(
+            journal.AUTO_DEAD, {"p_consumer": name, "after": after, "most": _LETTERS}
+        )
         for row in rows:
             event = cloudevents.from_structured(row["body"].encode(), now=self._world.clock.now())
-            if await self._network.bus.redeliver(row["consumer"], event):
-                await mark_replayed(self._world, row["seq"], by="steward", at=self._world.clock.now())
-            self._dead_after = row["seq"]
+            if not await self._network.bus.redeliver(name, event):
+                break
+            await mark_replayed(self._world, row["seq"], by="steward", at=self._world.clock.now())
+            self._letters[name] = (0.0, row["seq"])
+        else:
+            if rows:
+                return
+        self._letters[name] = (now + self._patience.again / 2, 0)
 
     # --- sleepers ----------------------------------------------------------------------------------------------
 
-    async def _wake(self, now: float) -> None:
+    async def _find_sleepers(self, now: float) -> None:
         """Hand one unfinished event to each consumer that nobody serves: its process starts, and claims the rest."""
         worker = self._network.worker
-        rows = await self._world.store.reader.all(journal.ORPHANS, {"dead": worker.dead, "most": _PAGE})
+        params = {"dead": worker.dead, "now": self._world.clock.now()}
+        rows = await self._world.store.reader.all(journal.ORPHANED, params)
         served = worker.served
         for row in rows:
             name: str = row["consumer"]
-            if name in served or row["body"] is None or self._woken.get(name, 0.0) > now:
-                continue
+            if name not in served and name in self._expected() and self._woken.get(name, 0.0) <= now:
+                self._errand(f"wake {name}", self._wake(name, params, now))
+
+    async def _wake(self, name: str, params: dict[str, Any], now: float) -> None:
+        row = await self._world.store.reader.first(journal.ORPHAN_OF, {**params, "p_consumer": name})
+        if row is not None:
             self._woken[name] = now + self._patience.again
             event = cloudevents.from_structured(row["body"].encode(), now=self._world.clock.now())
             await self._network.bus.redeliver(name, event)
+
+
+async def _tolerant(work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except (TemporaryError, TimeoutError) as error:
+        _log.warning("reconcile.delayed", error=str(error))
 
 
 async def bury(

@@ -35,7 +35,8 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="relay")
+        if self._task is None:  # a start that failed behind this is made again
+            self._task = asyncio.create_task(self._run(), name="relay")
 
     @property
     def healthy(self) -> bool:

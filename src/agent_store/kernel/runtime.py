@@ -72,7 +72,7 @@ class Runtime:
         self.dispatcher = Dispatcher(self.world, self.metrics, worker)
         self.network: Network | None = None
         if bus is not None and worker is not None:
-            self.network = Network(bus, worker, self.dispatcher, self.clock, self.metrics, monotonic=monotonic)
+            self.network = Network(bus, worker, self.dispatcher, store, self.clock, self.metrics, monotonic=monotonic)
         self.steward = Steward(
             self.world,
             self.dispatcher,
@@ -239,7 +239,7 @@ class Runtime:
         if found != "absent":
             if found == "opened" and consumer is not None and subscription is not None:
                 delivery = Delivery(consumer, subscription, event, lambda: None, known=True, resumed=True)
-                self.dispatcher.resume(delivery, journal.RETRY, None)
+                await self.dispatcher.resume(delivery, journal.RETRY, None)
             return
         if self.network is None or not await self.network.bus.redeliver(row["consumer"], event):
             raise TemporaryError(f"{row['consumer']} cannot be reached now; try again when it runs", code="unreachable")

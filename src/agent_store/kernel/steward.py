@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,7 @@ from agent_store.kernel.dispatcher import Delivery, Dispatcher
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.ids import derived_id
-from agent_store.kernel.journal import ACCEPTED, PARKED, RETRY
+from agent_store.kernel.journal import ACCEPTED
 from agent_store.kernel.store import Unit
 from agent_store.kernel.tracing import creating
 
@@ -29,6 +30,7 @@ _log = structlog.get_logger("agent_store.steward")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500
+_OWN_TIMERS = 10_000
 _MARKS = 2000
 
 
@@ -54,6 +56,8 @@ class Steward:
         """What else is done at each tick (a worker's beat, the reconciler)."""
         self._consumers: list[Consumer] = []
         self._next_timer: datetime | None = None
+        self._own: list[datetime] = []
+        """Of a process that is not the keeper: when the timers are due that it has set itself, as a heap."""
         self._ticks: dict[tuple[str, str], datetime] = {}
         self._next_sweep: datetime | None = None
         self._wake = asyncio.Event()
@@ -71,6 +75,8 @@ class Steward:
     def notice(self, due: Sequence[datetime]) -> None:
         """A commit has set timers for these times."""
         for at in due:
+            if self._shared and not self._keeper and len(self._own) < _OWN_TIMERS:
+                heapq.heappush(self._own, at)
             if self._next_timer is None or at < self._next_timer:
                 self._next_timer = at
                 self._wake.set()
@@ -108,12 +114,8 @@ class Steward:
             if isinstance(item, Envelope):
                 self._dispatcher.publish([item])
                 taken += 1
-            elif state == PARKED:
-                await self._dispatcher.hold(item, due or self._world.clock.now())
-            elif state == RETRY and due is not None and due > self._world.clock.now():
-                self._dispatcher.deliver_later(item, due)
             else:
-                self._dispatcher.deliver(item)
+                await self._dispatcher.resume(item, state, due)
         self._next_timer = await self._nearest_timer()
         return taken
 
@@ -156,9 +158,11 @@ class Steward:
                 return len(rows)
 
             fired = await self._world.store.run(work)
-            if self._shared and not self._keeper:
-                self._next_timer = None  # the others' timers are the steward's to fire
-                return
+            if self._own:  # the others' timers are the steward's to look for
+                while self._own and self._own[0] <= now:
+                    heapq.heappop(self._own)
+                self._next_timer = self._own[0] if self._own else None
+                continue
             nearest = await self._nearest_timer()
             if not fired and nearest is not None:  # another process fires them at this moment
                 nearest = max(nearest, now + timedelta(milliseconds=200))

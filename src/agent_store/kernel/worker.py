@@ -20,7 +20,8 @@ from agent_store.kernel.store import Store, Unit
 
 BEAT_SECONDS = 2.0
 LEASE_SECONDS = 8.0
-_PAGE = 200
+CLAIMED = 200
+"""Rows that are claimed at once."""
 
 
 class Worker:
@@ -43,6 +44,7 @@ class Worker:
         self._lease = lease
         self._alone = alone
         self._monotonic = monotonic
+        self._looked = monotonic()
         self._seen: dict[str, tuple[int, float, list[str]]] = {}
         """Of each other worker: its beat, when that beat was first seen, what it serves."""
 
@@ -68,28 +70,32 @@ class Worker:
 
     async def _observe(self) -> None:
         now = self._monotonic()
+        # Whoever has not looked for a while (it was paused, or the database away) has seen nobody stand still.
+        blind = now - self._looked > max(self._lease / 2, 2 * BEAT_SECONDS)
         rows = await self._store.reader.all(journal.WORKERS)
         seen: dict[str, tuple[int, float, list[str]]] = {}
         for row in rows:
             known = self._seen.get(row["id"])
-            since = known[1] if known is not None and known[0] == row["beat"] else now
+            since = known[1] if known is not None and known[0] == row["beat"] and not blind else now
             seen[row["id"]] = (row["beat"], since, json.loads(row["consumers"]))
-        self._seen = seen
+        self._seen, self._looked = seen, now
 
-    def _stands_still(self, since: float) -> bool:
-        return self._monotonic() - since > self._lease
+    def standing_still(self, seconds: float) -> list[str]:
+        """Other workers that were watched standing still for longer than this."""
+        return [id for id, (_, since, _) in self._seen.items() if id != self.id and self._looked - since > seconds]
 
     @property
     def dead(self) -> list[str]:
-        """Workers that were watched standing still for the lease."""
-        return [id for id, (_, since, _) in self._seen.items() if id != self.id and self._stands_still(since)]
+        """Those that others take over from."""
+        return self.standing_still(self._lease)
 
     @property
     def served(self) -> set[str]:
         """Consumers that some living worker serves, this one included."""
+        dead = self.dead
         names = set(self.consumers)
-        for id, (_, since, consumers) in self._seen.items():
-            if id == self.id or not self._stands_still(since):
+        for id, (_, _, consumers) in self._seen.items():
+            if id not in dead:
                 names.update(consumers)
         return names
 
@@ -101,8 +107,7 @@ class Worker:
             return True
         if id not in self._seen:
             await self._observe()
-        known = self._seen.get(id)
-        return known is not None and not self._stands_still(known[1])
+        return id in self._seen and id not in self.dead
 
     async def claim(self, consumers: Iterable[str]) -> list[Row]:
         """Take over open inbox rows of these consumers that nobody sees to, oldest first."""
@@ -112,11 +117,15 @@ class Worker:
 
         async def work(unit: Unit) -> list[Row]:
             return await unit.db.all(
-                journal.CLAIM_ORPHANS, {"p_owner": self.id, "consumers": names, "dead": self.dead, "most": _PAGE}
+                journal.CLAIM_ORPHANS, {"p_owner": self.id, "consumers": names, "dead": self.dead, "most": CLAIMED}
             )
 
         rows = await self._store.run(work)
         return sorted(rows, key=lambda row: (row["received_at"], row["id"]))
+
+    async def owned(self) -> list[Row]:
+        """All open inbox rows of this worker, oldest first."""
+        return await self._store.reader.all(journal.OWNED, {"p_owner": self.id})
 
     async def take_duty(self, name: str) -> bool:
         """True when this worker does a duty that one at a time does (it keeps it until it dies or lays it down)."""
@@ -136,10 +145,12 @@ class Worker:
         await self._store.run(work)
 
     async def forget(self, ids: Iterable[str]) -> None:
-        """Dead workers whose rows have been claimed or are nobody's."""
+        """What they have left is nobody's, as before."""
+        gone = list(ids)
 
         async def work(unit: Unit) -> None:
-            for id in ids:
+            for id in gone:
                 await unit.db.run(journal.DELETE_WORKER, {"p_id": id})
 
-        await self._store.run(work)
+        if gone:
+            await self._store.run(work)

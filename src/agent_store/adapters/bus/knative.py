@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 from typing import Any, Protocol, cast
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 import structlog
 
@@ -91,6 +91,18 @@ def read_overrides(text: str | None) -> dict[str, str]:
             raise InvalidInput(f"K_CE_OVERRIDES: {name}: a text on one line is expected")
         found[name] = content
     return found
+
+
+def read_trust(text: str | None) -> ssl.SSLContext | None:
+    """What `K_CA_CERTS` says is to be trusted beside the system's own (PEM), as a SinkBinding sets it. Raises InvalidInput."""
+    if not text or not text.strip():
+        return None
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise InvalidInput(f"K_CA_CERTS holds no certificates in PEM: {error}") from error
+    return context
 
 
 class KnativeBus:
@@ -292,7 +304,7 @@ class KnativeBus:
         """
         intake = self._intake
         if intake is None or self._draining:
-            raise TemporaryError("this process takes no events now: deliver it again", code="draining")
+            raise _closed()
         tasks: list[asyncio.Task[None]] = []
         for event in events:
             task = asyncio.create_task(intake.receive(event, consumer=consumer, until="handled"))
@@ -317,8 +329,13 @@ class KnativeBus:
             task.exception()  # `take` raises it
 
     @property
-    def draining(self) -> bool:
-        return self._draining
+    def closed(self) -> bool:
+        """Not begun yet, or draining."""
+        return self._draining or self._intake is None
+
+
+def _closed() -> TemporaryError:
+    return TemporaryError("this process takes no events now: deliver it again", code="draining")
 
 
 def _say_why(task: asyncio.Task[None]) -> None:
@@ -397,7 +414,7 @@ class DeadLetterSink:
         service = self._subscribers.at(destination) if destination is not None else None
         consumers = service.consumers if service is not None else ()
         if destination is not None:
-            named = parse_qs(urlsplit(destination).query).get("consumer", [])
+            named = parse_qs(destination.partition("?")[2]).get("consumer", [])
             consumers = tuple(name for name in consumers if name in named) if named else consumers
         if code is None:
             reason = "the broker could not deliver it"
@@ -432,13 +449,15 @@ async def _serve(
         await _refuse(send, 405, [(b"allow", b"POST")])
         return
     try:
+        if bus.closed:
+            raise _closed()
         await answer(scope, _headers(scope), await _body(scope, receive))
     except _Gone:
         return
     except TemporaryError as error:
         wait = error.retry_after.total_seconds() if error.retry_after is not None else 1.0
         more = [(b"retry-after", str(max(1, ceil(wait))).encode())]
-        if bus.draining:
+        if bus.closed:
             more.append((b"connection", b"close"))
         await _refuse(send, 503, more)
     except (BadSignature, _TooLarge, _NoEvent) as error:
@@ -470,22 +489,17 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         if name == b"content-length" and value.isdigit() and (len(value) > 12 or int(value) > LARGEST):
             raise _TooLarge(f"an event has at most {LARGEST} bytes")
     parts: list[bytes] = []
-    size = 0
-    while True:
+    size, more = 0, True
+    while more:
         message = await receive()
         if message["type"] != "http.request":
             raise _Gone
-        part = message.get("body", b"")
-        if not parts and not message.get("more_body"):
-            if len(part) > LARGEST:
-                raise _TooLarge(f"an event has at most {LARGEST} bytes")
-            return part
-        size += len(part)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         if size > LARGEST:
             raise _TooLarge(f"an event has at most {LARGEST} bytes")
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 class _NoEvent(PermanentError):

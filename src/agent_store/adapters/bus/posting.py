@@ -1,4 +1,4 @@
-"""POST over HTTP/1.1 with kept connections, and no more than a bus needs: some 20 µs of CPU a request (httpx: 1,200).
+"""POST over HTTP/1.1 with kept connections, and no more than a bus needs: little CPU beside a general client's.
 
 One request at a time a connection, so many connections at most; a request says how long it may take. A connection that
 has been idle for long, or that has grown old, is not used again: its peer may be gone without a word, and a new one

@@ -30,6 +30,8 @@ HEARTBEAT = 10
 CLOSING = 5.0
 """Seconds that a good-bye may take."""
 
+_LOGGED = 10  # every so many failures to connect
+
 STABLE = 5.0
 """A run that lasted so many seconds was a good one: the next attempt comes soon again."""
 
@@ -133,7 +135,8 @@ class Link:
                 await ours(self._once())
                 _log.warning("bus.lost", link=self._name)
             except TROUBLE as error:
-                _log.warning("bus.unreachable", link=self._name, error=str(error) or type(error).__name__)
+                if failures % _LOGGED == 0:
+                    _log.warning("bus.unreachable", link=self._name, error=str(error) or type(error).__name__)
             finally:
                 await self._hang_up()
             self.tried.set()

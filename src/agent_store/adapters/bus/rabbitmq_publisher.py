@@ -13,6 +13,7 @@ from aiormq.channel import Channel
 
 from agent_store.adapters.bus import amqp
 from agent_store.adapters.bus.rabbitmq_link import TROUBLE, Link, close, closing, open_channel, reason
+from agent_store.adapters.bus.rabbitmq_pipeline import Outgoing, Pipeline, properties
 from agent_store.adapters.bus.rabbitmq_topology import Topology, routing_key
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.metrics import Metrics
@@ -26,12 +27,8 @@ LARGEST_BODY = 16 * 2**20
 LARGEST_HEAD = 96 * 2**10
 """Bytes of all attributes: they must fit into one frame (128 KiB), or the broker closes the connection."""
 
-WINDOW = 1000
-"""Messages under way at most: what is lost with a connection, and what waits in a buffer while a broker is stuck."""
-
-
-class Unsendable(Exception):
-    """This event breaks a limit of the protocol: it stays in the outbox, and somebody must look."""
+_LONGEST_ID = 63  # characters, of four bytes at most: a message id has 255 bytes
+_SIGNATURE = amqp.PREFIX + ATTRIBUTE
 
 
 class Publisher:
@@ -44,11 +41,9 @@ class Publisher:
         self._signer = signer
         self._patience = patience
         self._metrics = metrics
-        self._routed: Channel | None = None
+        self._pipeline: Pipeline | None = None
         self._direct: Channel | None = None
         self._ready = asyncio.Event()
-        self._room = asyncio.Semaphore(WINDOW)
-        self._heard = 0.0
 
     @property
     def ready(self) -> bool:
@@ -61,45 +56,68 @@ class Publisher:
             direct = await open_channel(connection, confirms=True)
             await self._topology.declare_exchanges(routed)
         try:
-            self._routed, self._direct = routed, direct
+            self._pipeline, self._direct = Pipeline(routed), direct
             self._ready.set()
             await asyncio.wait([closing(routed), closing(direct)], return_when=asyncio.FIRST_COMPLETED)
             raise ConnectionError(f"the publishing channel was closed: {reason(routed) or reason(direct)}")
         finally:
             self._ready.clear()
-            self._routed = self._direct = None
+            self._pipeline = self._direct = None
             await close(routed)
             await close(direct)
 
     async def publish(self, events: Sequence[Envelope]) -> list[bool]:
-        return await self._all([(event, self._topology.events, None) for event in events])
-
-    async def redeliver(self, queue: str, event: Envelope) -> bool:
-        return (await self._all([(event, "", queue)]))[0]
-
-    async def _all(self, messages: Sequence[tuple[Envelope, str, str | None]]) -> list[bool]:
+        """See `kernel.bus.Bus`."""
+        results = [False] * len(events)
+        places: list[int] = []
+        messages: list[Outgoing] = []
+        for place, event in enumerate(events):
+            message = self._routed_message(event)
+            if message is not None:
+                places.append(place)
+                messages.append(message)
         if not messages:
-            return []
+            return results
+        confirmed = [False] * len(messages)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience
-        if not await self._connected(deadline):
+        if not await self._connected(deadline) or (pipeline := self._pipeline) is None:
             self._metrics.count("bus_unconfirmed", len(messages), reason="away")
-            return [False] * len(messages)
+            return results
         began = loop.time()
-        tasks = [asyncio.create_task(self._send(*message)) for message in messages]
+        sending = asyncio.ensure_future(pipeline.send(messages, confirmed))
         try:
-            await asyncio.wait(tasks, timeout=max(0.0, deadline - loop.time()))
-            late = sum(not task.done() for task in tasks)
+            await asyncio.wait(
+                [sending, pipeline.closing], timeout=max(0.0, deadline - began), return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            for task in tasks:
-                task.cancel()
-        results = [task.done() and not task.cancelled() and task.result() for task in tasks]
-        if late:
-            self._metrics.count("bus_unconfirmed", late, reason="late")
-            _log.warning("bus.unconfirmed", events=late, seconds=self._patience)
-            if self._heard < began:  # no confirm for as long as this: not slow, but stuck
-                self._link.reset(f"no confirm for {self._patience:g} s")
+            sending.cancel()
+        for place, done in zip(places, confirmed, strict=True):
+            results[place] = done
+        missing = confirmed.count(False)
+        if missing:
+            self._missing(missing, pipeline, sending, began)
         return results
+
+    def _missing(self, count: int, pipeline: Pipeline, sending: asyncio.Future[None], began: float) -> None:
+        late = not sending.done() and not pipeline.closing.done()
+        reason = "late" if late else "lost" if pipeline.closing.done() else "refused"
+        self._metrics.count("bus_unconfirmed", count, reason=reason)
+        _log.warning("bus.unconfirmed", events=count, reason=reason)
+        if late and pipeline.confirmed_at < began:  # no answer for as long as this: not slow, but stuck
+            self._link.reset(f"no confirm for {self._patience:g} s")
+
+    async def redeliver(self, queue: str, event: Envelope) -> bool:
+        """True when the queue is there and has the event."""
+        loop = asyncio.get_running_loop()
+        if not await self._connected(loop.time() + self._patience):
+            return False
+        sending = asyncio.ensure_future(self._direct_message(queue, event))
+        try:
+            await asyncio.wait([sending], timeout=self._patience)
+        finally:
+            sending.cancel()
+        return sending.done() and not sending.cancelled() and sending.result()
 
     async def _connected(self, deadline: float) -> bool:
         """At once when the broker is known to be away; only the very first connecting is waited for."""
@@ -114,57 +132,52 @@ class Publisher:
             return False
         return True
 
-    async def _send(self, event: Envelope, exchange: str, queue: str | None) -> bool:
+    def _routed_message(self, event: Envelope) -> Outgoing | None:
+        """None when it breaks a limit of the protocol: it stays in the outbox, and somebody must look."""
+        headers, content_type = self._headers(event)
         try:
-            body, key, properties = self._message(event)
-        except Unsendable as error:
-            self._metrics.count("bus_unsendable", type=event.type)
-            _log.error("bus.unsendable", id=event.id, type=event.type, error=str(error))
-            return False
-        async with self._room:
-            channel = self._routed if queue is None else self._direct
-            if channel is None:
-                return False
-            if queue is not None:
-                # The driver finds what comes back by its message id, and one event may go to several queues.
-                properties.message_id = None
-            try:
-                answer = await channel.basic_publish(
-                    body, exchange=exchange, routing_key=queue or key, properties=properties,
-                    mandatory=queue is not None, wait=False,
-                )  # fmt: skip
-            except DeliveryError as error:
-                self._heard = asyncio.get_running_loop().time()
-                self._metrics.count("bus_unconfirmed", reason="refused")
-                _log.warning("bus.refused", id=event.id, type=event.type, queue=queue, error=str(error))
-                return False
-            except TROUBLE:
-                self._metrics.count("bus_unconfirmed", reason="lost")
-                return False
-            self._heard = asyncio.get_running_loop().time()
-            return isinstance(answer, spec.Basic.Ack)
+            encoded = properties(
+                headers, content_type=content_type, content_encoding=_encoding(content_type),
+                message_id=event.id if len(event.id) <= _LONGEST_ID else None,
+            )  # fmt: skip
+            message = Outgoing(self._topology.events, routing_key(event.type, event.brand), encoded, event.data)
+        except ValueError as error:  # no Unicode, or too long for its place
+            return self._unsendable(event, str(error))
+        if len(encoded) > LARGEST_HEAD:
+            return self._unsendable(event, f"{len(encoded)} bytes of attributes, at most {LARGEST_HEAD}")
+        if len(event.data) > LARGEST_BODY:
+            return self._unsendable(event, f"{len(event.data)} bytes of data, at most {LARGEST_BODY}")
+        return message
 
-    def _message(self, event: Envelope) -> tuple[bytes, str, spec.Basic.Properties]:
+    def _unsendable(self, event: Envelope, why: str) -> None:
+        self._metrics.count("bus_unsendable", type=event.type)
+        _log.error("bus.unsendable", id=event.id, type=event.type, error=why)
+
+    def _headers(self, event: Envelope) -> tuple[dict[str, str], str | None]:
         headers, content_type = amqp.to_binary(event)
-        headers[amqp.PREFIX + ATTRIBUTE] = self._signer.signature(event)
+        headers[_SIGNATURE] = self._signer.signature(event)
         if event.traceparent is not None:
             headers["traceparent"] = event.traceparent  # for tools that know nothing of CloudEvents
-        key = routing_key(event.type, event.brand)
-        try:
-            size = sum(map(len, headers)) + sum(len(value.encode()) + 6 for value in headers.values())
-            if len(key.encode()) > 255:
-                raise Unsendable("type and brand are longer than a routing key may be (255 bytes)")
-        except UnicodeEncodeError as error:
-            raise Unsendable(f"an attribute is no Unicode text: {error}") from error
-        if size > LARGEST_HEAD:
-            raise Unsendable(f"{size} bytes of attributes, at most {LARGEST_HEAD}")
-        if len(event.data) > LARGEST_BODY:
-            raise Unsendable(f"{len(event.data)} bytes of data, at most {LARGEST_BODY}")
-        properties = spec.Basic.Properties(
-            content_type=content_type,
-            content_encoding="utf-8" if content_type == "application/json" else None,
-            headers=headers,  # type: ignore[arg-type]  # a dict is invariant
-            delivery_mode=2,
-            message_id=event.id if len(event.id) <= 63 else None,
+        return headers, content_type
+
+    async def _direct_message(self, queue: str, event: Envelope) -> bool:
+        channel = self._direct
+        if channel is None or self._routed_message(event) is None:
+            return False
+        headers, content_type = self._headers(event)
+        # Without a message id of ours: by that the driver finds what comes back, and one event may go to several queues.
+        said = spec.Basic.Properties(
+            headers={**headers}, content_type=content_type, content_encoding=_encoding(content_type), delivery_mode=2
         )
-        return event.data, key, properties
+        try:
+            answer = await channel.basic_publish(event.data, routing_key=queue, properties=said, mandatory=True)
+        except DeliveryError as error:
+            _log.info("bus.not_redelivered", id=event.id, type=event.type, queue=queue, error=str(error))
+            return False
+        except TROUBLE:
+            return False
+        return isinstance(answer, spec.Basic.Ack)
+
+
+def _encoding(content_type: str | None) -> str | None:
+    return "utf-8" if content_type == "application/json" else None

@@ -38,6 +38,7 @@ from agent_store.adapters.db.postgres_session import (
     PostgresSession,
     Settings,
     failure,
+    waited,
     why,
     with_conditions,
 )
@@ -58,14 +59,18 @@ SLOW = 0.25
 """Seconds that a work may take in company: one that takes longer is run alone, so that its neighbours don't wait for it."""
 ROUNDS = 3
 """How often a group is tried before its works are run singly."""
-PATIENCE = 0.02
-"""Seconds after which an agent's next group no longer waits for the one before it: until then it grows."""
+PATIENCE = 0.25
+"""Seconds after which an agent's next group no longer waits for the one before it: until then it grows, and the two don't
+get in each other's way."""
 
 _UNDO = 5.0
 """Seconds for a ROLLBACK; then the connection is cut, which is one too."""
 _CREATE = 0x5354_4F52_455F_4354
 """Key of the advisory lock for creating tables."""
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
+_BEGIN_GROUP = f"{_BEGIN}; SET LOCAL lock_timeout = '100ms'"
+"""A group holds the locks of all its works while it waits for one more: it gives up soon, and goes on in halves. So there
+is next to no deadlock, which the server would find after a second."""
 _KEYS = {
     tables.inbox.name: ("consumer", "source", "id"),
     tables.outbox.name: ("source", "id"),
@@ -141,6 +146,8 @@ class PostgresStore:
         self._readers: dict[str | None, PostgresReader] = {}
         self._queues: dict[str | None, deque[tuple[float, Job]]] = {}
         self._running: Counter[str | None] = Counter()
+        self._sizes: dict[str | None, int] = {}
+        """How large an agent's groups may be, while others get in its way."""
         self._workers: set[asyncio.Task[None]] = set()
         self._starting = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -304,7 +311,8 @@ class PostgresStore:
             agent = next(agent for agent, one in self._queues.items() if one is queue)
             # A waiter that gave up (cancelled) before its turn wants nothing done.
             group: list[Job] = []
-            while queue and len(group) < self._limit:
+            limit = min(self._limit, self._sizes.get(agent, self._limit))
+            while queue and len(group) < limit:
                 _, job = queue.popleft()
                 if not job.done.cancelled():
                     group.append(job)
@@ -320,29 +328,28 @@ class PostgresStore:
             self._running[agent] += 1
             self._start()
             try:
-                await self._run_group(agent, group)
+                try:
+                    slow = await self._together(agent, group)
+                finally:
+                    self._running[agent] -= 1
+                for job in slow:  # they no longer hold up the agent's next group
+                    await self._alone(agent, job)
             except BaseException as error:
                 # Cancelled (abandoned), or a bug or an interrupt that came through a handler: no success.
                 for job in group:
                     job.fail(shutting_down() if isinstance(error, asyncio.CancelledError) else broken(error))
                 raise
-            finally:
-                self._running[agent] -= 1
 
     # --- a group -----------------------------------------------------------------------------------------------
 
-    async def _run_group(self, agent: str | None, group: list[Job]) -> None:
-        alone = group if len(group) == 1 else await self._together(agent, group)
-        for job in alone:
-            await self._alone(agent, job)
-
     async def _together(self, agent: str | None, group: list[Job]) -> list[Job]:
-        """One transaction for all; whose work fails stands aside, and the others try again. Returns those that are left
-        to be run singly."""
-        alone: list[Job] = []
+        """One transaction for all; whose work fails stands aside, and the others try again. When others are in the way,
+        each half for itself, and smaller groups for a while: what is short is overtaken less often. Returns the slow
+        ones, which are left to be run alone."""
+        slow: list[Job] = []
         aside: list[tuple[Job, _Undone]] = []
         for _ in range(ROUNDS):
-            if len(group) == 1:
+            if len(group) < 2:
                 break
             try:
                 await self._transact(agent, group)
@@ -351,32 +358,49 @@ class PostgresStore:
                 if undone.reason in ("lost", "unknown"):
                     self._give_up(group, undone)
                     group = []
-                    break
-                if undone.reason in ("again", "unique"):
+                elif undone.reason in ("again", "unique"):
                     self.retries += 1
+                    half = len(group) // 2
+                    self._sizes[agent] = half
                     await _pause(1)
+                    return [
+                        *slow,
+                        *await self._together(agent, group[:half]),
+                        *await self._together(agent, [*group[half:], *(job for job, _ in aside)]),
+                    ]
                 elif culprit is None:
                     break  # a rule that is checked at the end: whose work broke it is seen when each is alone
                 else:
                     first = group[0] is culprit
                     group = [job for job in group if job is not culprit]
                     if undone.reason == "slow":
-                        alone.append(culprit)
+                        slow.append(culprit)
                     elif first or undone.reason == "late":
                         culprit.fail(undone.error)
                     else:
                         aside.append((culprit, undone))
             else:
+                self._grow(agent, len(group))
                 group = []
-                break
-        if len(group) > 1:
-            return [*group, *(job for job, _ in aside), *alone]
-        if not group or await self._alone(agent, group[0]):
-            # What they raised they raised on top of works that are committed by now: it stands.
-            for job, undone in aside:
-                job.fail(undone.error)
-            return alone
-        return [*(job for job, _ in aside), *alone]
+        if len(group) < 2:
+            if all([await self._alone(agent, job) for job in group]):
+                # What they raised they raised on top of works that are committed by now: it stands.
+                for job, undone in aside:
+                    job.fail(undone.error)
+                return slow
+            group = []
+        for job in (*group, *(job for job, _ in aside)):
+            await self._alone(agent, job)
+        return slow
+
+    def _grow(self, agent: str | None, size: int) -> None:
+        """A group as large as allowed has gone through: the next one may be larger."""
+        allowed = self._sizes.get(agent)
+        if allowed is not None and size >= allowed:
+            if allowed >= self._limit:
+                del self._sizes[agent]
+            else:
+                self._sizes[agent] = allowed + 1 + allowed // 8
 
     async def _alone(self, agent: str | None, job: Job) -> bool:
         """One work in a transaction of its own, tried again when others were in the way. False when it has failed."""
@@ -397,6 +421,7 @@ class PostgresStore:
                 self.retries += 1
                 await _pause(attempt)
             else:
+                self._grow(agent, 1)
                 return True
         return False
 
@@ -412,7 +437,7 @@ class PostgresStore:
 
     async def _transact(self, agent: str | None, group: Sequence[Job]) -> None:
         """All works in one transaction. Raises _Undone."""
-        link = await self._begin(agent)
+        link = await self._begin(agent, company=len(group) > 1)
         connection = link.connection
         try:
             await self._fill(connection, group)
@@ -444,10 +469,12 @@ class PostgresStore:
             [event for job in group for event in job.events], [at for job in group for _, at in job.timers]
         )
 
-    async def _begin(self, agent: str | None) -> Link:
-        """A connection with an open transaction of the agent's rights."""
+    async def _begin(self, agent: str | None, *, company: bool) -> Link:
+        """A connection with an open transaction of the agent's rights, in one round trip."""
         role = self._role(agent)
-        statement = _BEGIN if role is None else f"{_BEGIN}; SET LOCAL ROLE {quoted(role)}"
+        statement = _BEGIN_GROUP if company else _BEGIN
+        if role is not None:
+            statement = f"{statement}; SET LOCAL ROLE {quoted(role)}"
         fresh = False
         while True:
             try:
@@ -521,7 +548,8 @@ class PostgresStore:
         try:
             return await bulk.insert(connection, rows)
         except FAILURES as error:
-            raise _Undone(_reason(error, connection), failure(error)) from error
+            # Other groups' rows: those waits are short in company too.
+            raise _Undone("again" if waited(error) else _reason(error, connection), failure(error)) from error
 
     async def _run_job(
         self,
@@ -554,7 +582,10 @@ class PostgresStore:
             raise _Undone("late" if limit == job.timeout else "slow", error, job) from error
         if session.failed is not None:
             error = error or failure(session.failed)
-            raise _Undone(_reason(session.failed, connection), error, job) from session.failed
+            reason = _reason(session.failed, connection)
+            if company and waited(session.failed):
+                reason = "again"
+            raise _Undone(reason, error, job) from session.failed
         if error is not None:
             raise _Undone("work", error, job) from error
         job.events, job.timers = unit.events, unit.timers

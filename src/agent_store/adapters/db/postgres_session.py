@@ -55,6 +55,11 @@ def why(error: BaseException) -> Why:
     return "database"
 
 
+def waited(error: BaseException) -> bool:
+    """Whether a lock did not come in time."""
+    return isinstance(error, asyncpg.LockNotAvailableError)
+
+
 def failure(error: BaseException) -> Exception:
     """The driver's error as the kernel's; itself when it is a bug in a statement or its parameters."""
     kind = why(error)
@@ -149,6 +154,8 @@ class Pool:
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Link] = []
         self._all: set[Link] = set()
+        self._opening = 0
+        self._closed = False
 
     @property
     def open(self) -> int:
@@ -160,24 +167,34 @@ class Pool:
         Waits for one to be free, so the caller bounds it. Raises as `Settings.connect` does."""
         await self._slots.acquire()
         try:
-            while True:
+            while not self._closed:
                 while self._idle and not fresh:
                     link = self._idle.pop()
                     if not link.connection.is_closed():
                         return link, True
                     self._all.discard(link)
-                try:
-                    link = Link(await self._connect())
-                except NoRoom:
-                    if not self._all:
-                        raise
-                    await asyncio.sleep(_ROOM)  # with fewer connections than we might have: ours or others' come free
-                else:
-                    self._all.add(link)
-                    return link, False
+                if (made := await self._make()) is not None:
+                    return made, False
+                fresh = False
+                await asyncio.sleep(_ROOM)  # with fewer connections than we might have: ours or others' come free
+            raise ConnectionError("the store is closed")
         except BaseException:
             self._slots.release()
             raise
+
+    async def _make(self) -> Link | None:
+        """None when the server has no room for more than the connections that we have."""
+        self._opening += 1
+        try:
+            link = Link(await self._connect())
+        except NoRoom:
+            if not self._all and self._opening == 1:
+                raise
+            return None
+        finally:
+            self._opening -= 1
+        self._all.add(link)
+        return link
 
     def give_back(self, link: Link) -> None:
         if link.connection.is_closed() or link not in self._all:
@@ -200,6 +217,7 @@ class Pool:
         self._idle.clear()
 
     async def close(self) -> None:
+        self._closed = True
         links, self._idle = self._idle, []
         for link in links:
             self._all.discard(link)
@@ -209,6 +227,7 @@ class Pool:
                 link.connection.terminate()
 
     def abandon(self) -> None:
+        self._closed = True
         self._idle.clear()
         for link in self._all:
             link.connection.terminate()
@@ -274,8 +293,6 @@ class PostgresSession(Session):
             raise failure(self.failed)
 
     def _fail(self, error: BaseException) -> NoReturn:
-        if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-            raise error  # a parameter that the driver could not encode: nothing has been sent
         self.failed = error
         raise failure(error)
 

@@ -152,9 +152,8 @@ class Cache:
         return compiled
 
     def _form(self, statement: Executable, given: Mapping[str, Any]) -> Any:
-        if isinstance(statement, Insert):
-            return tuple(given)
         lists = self._lists.get(statement) if self._lists else None
-        if lists is None:
-            return None
-        return tuple(_room(len(given[name])) for name in lists if name in given)
+        rooms = None if lists is None else tuple(_room(len(given[name])) for name in lists if name in given)
+        if isinstance(statement, Insert):
+            return tuple(given) if rooms is None else (*given, *rooms)
+        return rooms

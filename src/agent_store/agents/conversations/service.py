@@ -667,21 +667,20 @@ async def profile(ctx: Context) -> Profile:
 async def remember(call: Remember, ctx: Context) -> Profile:
     """Only the given fields change; nothing is told when nothing changed."""
     customer_id = _customer_of(ctx)
-    principal = ctx.principal
+    people, principal = ctx.get(Customers), ctx.principal
+    known = await people.profile(customer_id, lock=True)
+    if known is None:
+        raise NotFound("there is no such customer")
     if principal.conversation_id is not None and principal.lease_token is not None:
         await ctx.fence(principal.conversation_id, principal.lease_token)
         # The fence knows the tokens that came by here; the conversation knows the one that counts.
-        conversation = await ctx.get(Conversations).find(ConversationId(principal.conversation_id))
+        conversation = await ctx.get(Conversations).for_update(ConversationId(principal.conversation_id))
         if conversation is not None and principal.lease_token < conversation.lease_token:
             raise StaleSpeaker(
                 "somebody else speaks for this conversation now: this turn's time is over",
                 token=principal.lease_token,
                 seen=conversation.lease_token,
             )
-    people = ctx.get(Customers)
-    known = await people.profile(customer_id, lock=True)
-    if known is None:
-        raise NotFound("there is no such customer")
     given: dict[str, Any] = {
         name: getattr(call, name) for name in call.model_fields_set if getattr(call, name) is not None
     }

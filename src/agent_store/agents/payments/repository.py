@@ -43,7 +43,6 @@ _END_ATTEMPT = (
     .values(outcome=bindparam("p_outcome"), reference=bindparam("p_reference"), ended_at=bindparam("p_at"))
 )
 _INSERT_GONE = insert(gone).on_conflict_do_nothing()
-_IS_GONE = select(gone.c.order_id).where(gone.c.order_id == bindparam("p_order"))
 
 
 class Payments(Repository):
@@ -110,12 +109,9 @@ class Payments(Repository):
             },
         )
 
-    async def mark_gone(self, order_id: OrderId, at: datetime) -> None:
-        """Remember that an order without a payment was cancelled."""
-        await self.db.run(_INSERT_GONE, {"order_id": order_id, "at": at})
-
-    async def is_gone(self, order_id: OrderId) -> bool:
-        return await self.db.first(_IS_GONE, {"p_order": order_id}) is not None
+    async def close_question(self, order_id: OrderId, at: datetime) -> bool:
+        """No link is made for this order from now on. False when that was so already."""
+        return await self.db.run(_INSERT_GONE, {"order_id": order_id, "at": at}) == 1
 
 
 def _changing(payment: Payment) -> dict[str, Any]:

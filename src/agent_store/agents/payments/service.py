@@ -42,8 +42,8 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 async def request(ctx: Context, event: PaymentRequest) -> None:
     """Make the order's payment and its link, once."""
     payments, now = ctx.get(Payments), ctx.now()
-    if await payments.is_gone(event.order_id):
-        return
+    if not await payments.close_question(event.order_id, now):
+        return  # made before, or cancelled before it was asked for
     payment_id, secret = ctx.new_id(), secrets.token_urlsafe(24)
     payment = Payment(
         id=payment_id,
@@ -86,7 +86,7 @@ async def cancel(ctx: Context, event: CancelPayment) -> None:
     payments = ctx.get(Payments)
     payment = await payments.of_order_for_update(event.order_id)
     if payment is None:
-        await payments.mark_gone(event.order_id, ctx.now())
+        await payments.close_question(event.order_id, ctx.now())
         return
     payment.cancel(ctx.now())
     await payments.save(payment)

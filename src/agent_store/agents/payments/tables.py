@@ -72,4 +72,5 @@ gone = Table(
     Column("order_id", String(64), primary_key=True),
     Column("at", UtcTime, nullable=False),
 )
-"""Orders whose cancellation came before their payment request: no link is made for them."""
+"""Orders for which no link is made any more: it was made, or the cancellation came first. Both write the row, so that of a
+request and a cancellation in two processes at once one sees the other."""

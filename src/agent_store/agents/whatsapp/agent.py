@@ -30,9 +30,9 @@ async def give_up(event: WhatsAppSendDoubtful, ctx: Context) -> None:
     await service.give_up(ctx, event.send_id)
 
 
-@whatsapp.every(timedelta(hours=6))
-async def forget_strays(ctx: Context) -> None:
-    await service.forget_strays(ctx)
+@whatsapp.every(timedelta(minutes=10))
+async def tidy_strays(ctx: Context) -> None:
+    await service.tidy_strays(ctx)
 
 
 @whatsapp.tool(GetUncertainSends)

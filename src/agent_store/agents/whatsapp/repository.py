@@ -41,6 +41,9 @@ _UNCERTAIN = (
 )
 _STRAYS = select(strays).where(strays.c.wamid == bindparam("p_wamid"))
 _DROP_STRAYS = delete(strays).where(strays.c.wamid == bindparam("p_wamid"))
+_CLAIMED_STRAYS = (
+    select(strays.c.wamid).join(sends, sends.c.wamid == strays.c.wamid).distinct().limit(bindparam("p_limit"))
+)
 _DROP_OLD_STRAYS = delete(strays).where(strays.c.received_at < bindparam("p_before"))
 
 
@@ -158,6 +161,10 @@ class Strays(Repository):
         if rows:
             await self.db.run(_DROP_STRAYS, {"p_wamid": wamid})
         return rows
+
+    async def claimed(self, limit: int) -> Sequence[str]:
+        """The wamids among them that a send has by now."""
+        return [row["wamid"] for row in await self.db.all(_CLAIMED_STRAYS, {"p_limit": limit})]
 
     async def forget(self, before: datetime) -> int:
         return await self.db.run(_DROP_OLD_STRAYS, {"p_before": before})

@@ -26,6 +26,7 @@ from agent_store.kernel.metrics import Metrics
 
 KEEP_STRAYS = timedelta(days=7)
 """How long a status that belongs to no known send is kept."""
+_STRAYS_AT_ONCE = 500
 
 
 # --- in --------------------------------------------------------------------------------------------------------------
@@ -229,8 +230,8 @@ async def _settle(tx: Context, command: WhatsAppMessageSend, outcome: Outcome) -
     match outcome.kind:
         case "sent":
             await _advance(tx, row, "sent", outcome.wamid, now)
-            for stray in await tx.get(Strays).take(outcome.wamid) if outcome.wamid else ():
-                await _advance(tx, row, stray["status"], None, stray["at"], stray["error_code"], stray["error"])
+            if outcome.wamid:
+                await _take_strays(tx, row, outcome.wamid)
         case "refused":
             tx.log.error("whatsapp.send.refused", send_id=row.send_id, code=outcome.code, reason=outcome.reason)
             await _advance(tx, row, "failed", None, now, outcome.code, outcome.reason)
@@ -264,5 +265,18 @@ async def uncertain(ctx: Context, limit: int) -> tuple[UncertainSend, ...]:
     return await ctx.get(Sends).uncertain(limit)
 
 
-async def forget_strays(ctx: Context) -> None:
-    await ctx.get(Strays).forget(ctx.now() - KEEP_STRAYS)
+async def _take_strays(tx: Context, send: Send, wamid: str) -> None:
+    """Statuses that came before it was known whose they are."""
+    for stray in await tx.get(Strays).take(wamid):
+        await _advance(tx, send, stray["status"], None, stray["at"], stray["error_code"], stray["error"])
+
+
+async def tidy_strays(ctx: Context) -> None:
+    """A status and its send's outcome that were written by two processes at the same moment did not see each other:
+    they are brought together here. What nobody has claimed for long is forgotten."""
+    sends, strays = ctx.get(Sends), ctx.get(Strays)
+    for wamid in await strays.claimed(_STRAYS_AT_ONCE):
+        send = await sends.by_wamid(wamid)
+        if send is not None:
+            await _take_strays(ctx, send, wamid)
+    await strays.forget(ctx.now() - KEEP_STRAYS)

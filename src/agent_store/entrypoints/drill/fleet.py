@@ -1,4 +1,4 @@
-"""The processes of a drill: one embedded store, or a store of several with RabbitMQ, PostgreSQL and Redis of its own.
+"""A drill's store: one embedded process, or several with RabbitMQ, PostgreSQL and Redis of their own.
 
 Every process of the store may have replicas; callers reach them through a balancer, as through a Kubernetes Service.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
-import os
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import yaml
@@ -23,13 +20,25 @@ import yaml
 from agent_store.adapters.directory import FileDirectory
 from agent_store.entrypoints import assets
 from agent_store.entrypoints.datafolder import Secrets
+from agent_store.entrypoints.drill.processes import MAIN, Balancer, StoreProcess, own_environment
 from agent_store.entrypoints.drill.state import PostgresState, SqliteState, State
-from agent_store.entrypoints.programs import Absent, Postgres, Program, RabbitMQ, Redis, free_port
+from agent_store.entrypoints.programs import Absent, Postgres, Program, RabbitMQ, Redis
 from agent_store.entrypoints.proxy import FaultProxy
 from agent_store.entrypoints.rooms import AGENTS, consumers_of, filters_of
-from agent_store.kernel.errors import TemporaryError
+from agent_store.kernel.errors import InvalidInput, TemporaryError
+
+if TYPE_CHECKING:
+    from agent_store.entrypoints.programs_knative import KnativeBroker
 
 Mode = Literal["embedded", "rabbitmq", "knative"]
+Link = Literal["postgres", "rabbitmq", "tools", "graph", "ingress", "triggers"]
+LINKS: Mapping[Mode, tuple[Link, ...]] = {
+    "embedded": ("graph",),
+    "rabbitmq": ("postgres", "rabbitmq", "tools", "graph"),
+    "knative": ("postgres", "tools", "graph", "ingress", "triggers"),
+}
+"""What a store's processes reach over a network: the database, the broker, each other's tools, the platform's Graph API;
+with Knative the Broker's ingress, and its dispatchers reach the store."""
 
 GROUPS: Mapping[str, Sequence[str]] = {
     "whatsapp-gateway": ("whatsapp",),
@@ -39,97 +48,15 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "ai-seller-fashion": ("seller/fashion",),
 }
 BRAND = "fashion"
-
-
-class StoreProcess(Program):
-    """One process of the store. `name` is its service's."""
-
-    patience = 60.0
-
-    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.name = name
-        super().__init__()
-        self._arguments = arguments
-        self.settings = environment
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def command(self) -> Sequence[str]:
-        main = "from agent_store.entrypoints.cli import main; main()"
-        return [sys.executable, "-c", main, *self._arguments, "--port", str(self.port)]
-
-    def environment(self) -> Mapping[str, str]:
-        return self.settings
-
-    async def ready(self) -> bool:
-        try:
-            async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
-                return (await client.get(f"{self.url}/readyz")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    @property
-    def lives(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-
-class Balancer:
-    """Connections to one port go to replicas in turn, to the next one where a replica does not take it."""
-
-    def __init__(self, replicas: Sequence[StoreProcess]) -> None:
-        self.port = free_port()
-        self._replicas = list(replicas)
-        self._turn = itertools.count()
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in list(self._open):
-            writer.close()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
-        try:
-            first = next(self._turn)
-            for step in range(len(self._replicas)):
-                replica = self._replicas[(first + step) % len(self._replicas)]
-                try:
-                    onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", replica.port)
-                except OSError:
-                    continue
-                await asyncio.gather(_pipe(reader, onward_writer), _pipe(onward_reader, writer))
-                return
-        finally:
-            self._open.discard(writer)
-            writer.close()
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until either side closes: then the other one is closed too."""
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+STEWARD = "steward"
+GRACE = timedelta(seconds=15)
+"""That a process of a drill has to finish its work after SIGTERM."""
 
 
 class Fleet:
-    """`replicas` of each process of the store. `proxied`: what the processes reach only through a `FaultProxy`
-    (`postgres`, `rabbitmq`)."""
+    """`replicas` of each process of the store. `proxied`: the links that go through a `FaultProxy` (see `LINKS`).
+
+    `main`: the command that is the store's command line. `environment`: further variables for each process."""
 
     def __init__(
         self,
@@ -137,24 +64,32 @@ class Fleet:
         data: Path,
         *,
         replicas: int = 1,
-        proxied: Sequence[str] = (),
+        proxied: Sequence[Link] = (),
         environment: Mapping[str, str] | None = None,
+        main: Sequence[str] = MAIN,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.mode, self.data = mode, data
-        self.secrets = Secrets.load(data)
+        self.mode, self.data = mode, data.resolve()
+        self.secrets = Secrets.load(self.data)
         self._replicas = replicas
         self._extra = dict(environment or {})
         self._proxied = proxied
+        self._main = main
+        self._say = say
         self._stack = contextlib.AsyncExitStack()
         self.processes: dict[str, list[StoreProcess]] = {}
         self.balancers: dict[str, Balancer] = {}
         self.proxies: dict[str, FaultProxy] = {}
+        """By link; those between processes as `tools <service>` and `triggers <service>`."""
         self.rabbitmq: RabbitMQ | None = None
         self.postgres: Postgres | None = None
         self.redis: Redis | None = None
-        self.broker: Any = None
+        self.broker: KnativeBroker | None = None
         self._http = httpx.AsyncClient(trust_env=False, timeout=60)
-        self.number = self._directory().brand(BRAND).phone_number_ids[0]  # type: ignore[union-attr]  # a brand of the samples
+        brand = self._directory().brand(BRAND)
+        if brand is None:
+            raise InvalidInput(f"there is no brand {BRAND} in the sample data")
+        self.number = brand.phone_number_ids[0]
 
     def _directory(self) -> FileDirectory:
         return FileDirectory(assets.folder("data"), assets.folder("prompts"), self.data / "brands")
@@ -162,17 +97,29 @@ class Fleet:
     # --- life --------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Fleet:
+        """Say where everything will be, before anything runs."""
+        names = ["store"] if self.mode == "embedded" else [*GROUPS, STEWARD]
+        for name in names:
+            # One embedded store a data folder; of the others as many as wanted.
+            count = 1 if self.mode == "embedded" else self._replicas
+            command = [*self._main, *self._arguments(name)]
+            self.processes[name] = [StoreProcess(name, command) for _ in range(count)]
+            self.balancers[name] = Balancer(self.processes[name])
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for replicas in self.processes.values():
-            for process in replicas:
-                process.resume()
-                process.clean()
+        await asyncio.gather(*(process.close() for process in self.all))
         for balancer in self.balancers.values():
             await balancer.stop()
         await self._http.aclose()
+        for program in (self.postgres, self.rabbitmq, self.redis):
+            if program is not None:
+                program.resume()
         await self._stack.aclose()
+
+    @property
+    def all(self) -> list[StoreProcess]:
+        return [process for replicas in self.processes.values() for process in replicas]
 
     @property
     def webhook(self) -> str:
@@ -189,68 +136,82 @@ class Fleet:
             return SqliteState(self.data / "store.sqlite3")
         return PostgresState(self.postgres.url, ["kernel", *AGENTS])
 
-    def plan(self) -> None:
-        """Say where everything will be, before anything runs."""
-        names = ["store"] if self.mode == "embedded" else [*GROUPS, "steward"]
-        for name in names:
-            # One embedded store a data folder; of the others as many as wanted.
-            count = 1 if self.mode == "embedded" else self._replicas
-            self.processes[name] = [StoreProcess(name, self._arguments(name), {}) for _ in range(count)]
-            self.balancers[name] = Balancer(self.processes[name])
-
     def _arguments(self, name: str) -> Sequence[str]:
         if name == "store":
             return ["up"]
-        if name == "steward":
-            return ["steward"]
+        if name == STEWARD:
+            return ["steward", "--service", STEWARD]
         return ["serve", *GROUPS[name], "--service", name]
 
     async def start(self, graph_url: str) -> None:
-        """Programs, schema, processes, sample catalogue; returns when the store answers."""
+        """Programs, schema, processes, sample catalogue; returns when the store answers and has nothing to do."""
         for balancer in self.balancers.values():
             await balancer.start()
         environment = {
             "AGENT_STORE_DATA": str(self.data),
-            "AGENT_STORE_WHATSAPP_GRAPH_URL": graph_url,
+            "AGENT_STORE_WHATSAPP_GRAPH_URL": await self._through("graph", graph_url),
             "AGENT_STORE_LOG_FORMAT": "json",
             "AGENT_STORE_BURST_WINDOW": "0.2",
             "AGENT_STORE_SAMPLE_DATA": "no",
             "AGENT_STORE_PUBLIC_URL": self.api,
-            **self._extra,
+            "AGENT_STORE_GRACE": f"{GRACE.total_seconds():g}",
+            # All customers of a drill write from one address.
+            "AGENT_STORE_WEBHOOK_SOURCE_LIMIT": "0",
+            "AGENT_STORE_WEBHOOK_NUMBER_LIMIT": "0",
         }
         if self.mode != "embedded":
             environment |= await self._start_programs()
-        for replicas in self.processes.values():
-            for process in replicas:
-                process.settings = environment
-        await self.revive()
+        self._say(f"{len(self.all)} processes of the store")
+        for process in self.all:
+            process.settings = environment | self._extra
+            process.keep()
+        await self.until_ready()
+        self._say("the catalogue")
         await self._furnish()
 
     async def _start_programs(self) -> dict[str, str]:
-        self.postgres = await self._stack.enter_async_context(Postgres())
-        self.rabbitmq = await self._stack.enter_async_context(RabbitMQ())
+        self._say("RabbitMQ and PostgreSQL")
+        self.postgres, self.rabbitmq = Postgres(), RabbitMQ()
+        await asyncio.gather(*(self._run(program) for program in (self.postgres, self.rabbitmq)))
         found = {
-            "AGENT_STORE_DATABASE_URL": await self._through("postgres", self.postgres.url, self.postgres.port),
-            "AGENT_STORE_BUS": await self._through("rabbitmq", self.rabbitmq.url, self.rabbitmq.port),
-            "AGENT_STORE_SERVICES": str(self._write_services()),
+            "AGENT_STORE_DATABASE_URL": await self._through("postgres", self.postgres.url),
+            "AGENT_STORE_BUS": await self._through("rabbitmq", self.rabbitmq.url),
+            "AGENT_STORE_SERVICES": str(await self._write_services()),
         }
-        with contextlib.suppress(Absent):
-            self.redis = await self._stack.enter_async_context(Redis())
+        try:
+            self.redis = Redis()
+        except Absent as error:
+            self._say(f"without Redis: {error.message}")
+        else:
+            await self._run(self.redis)
             found["AGENT_STORE_REDIS_URL"] = self.redis.url
         await self._migrate()
         if self.mode == "knative":
             found |= await self._start_broker()
         return found
 
-    async def _through(self, name: str, url: str, port: int) -> str:
-        if name not in self._proxied:
-            return url
-        proxy = self.proxies[name] = await self._stack.enter_async_context(FaultProxy("127.0.0.1", port))
-        return url.replace(f":{port}/", f":{proxy.port}/")
+    async def _run(self, program: Program) -> None:
+        self._stack.callback(program.clean)
+        await program.start()
 
-    def _write_services(self) -> Path:
+    async def _through(self, name: str, url: str, *, link: Link | None = None) -> str:
+        """The address at which this is reached, by the link's name (`name` itself where it has none of its own)."""
+        if (link or name) not in self._proxied:
+            return url
+        address = httpx.URL(url.replace("amqp://", "http://").replace("postgresql://", "http://"))
+        host, port = address.host, address.port
+        if port is None:
+            raise InvalidInput(f"{url} has no port")
+        proxy = self.proxies[name] = await self._stack.enter_async_context(FaultProxy(host, port))
+        return url.replace(f":{port}", f":{proxy.port}", 1)
+
+    async def _write_services(self) -> Path:
         services = {
-            name: {"url": self.balancers[name].url, "consumers": list(consumers)} for name, consumers in GROUPS.items()
+            name: {
+                "url": await self._through(f"tools {name}", self.balancers[name].url, link="tools"),
+                "consumers": list(consumers),
+            }
+            for name, consumers in GROUPS.items()
         }
         path = self.data / "services.yaml"
         path.write_text(yaml.safe_dump({"services": services}), "utf-8")
@@ -259,12 +220,16 @@ class Fleet:
     async def _migrate(self) -> None:
         if self.postgres is None:
             raise TemporaryError("no database runs")
-        main = "from agent_store.entrypoints.cli import main; main()"
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", main, "migrate", "--database", self.postgres.url,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={**os.environ},
+            *MAIN, "migrate", "--database", self.postgres.url, cwd=self.data, env=own_environment(),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        _, said = await process.communicate()
+        try:
+            _, said = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
         if process.returncode:
             raise TemporaryError(f"the migration failed: {said.decode()[-2000:]}")
 
@@ -273,20 +238,19 @@ class Fleet:
 
         if self.rabbitmq is None:
             raise TemporaryError("no RabbitMQ runs")
-        sink = f"{self.balancers['steward'].url}/dead-letters"
+        self._say("the Broker's ingress and dispatchers")
+        sink = f"{self.balancers[STEWARD].url}/dead-letters"
         self.broker = await self._stack.enter_async_context(
             KnativeBroker(self.rabbitmq.url, programs_folder(), dead_letter_sink=sink)
         )
         for name, consumers in GROUPS.items():
+            subscriber = await self._through(f"triggers {name}", self.balancers[name].url, link="triggers")
             for position, wanted in enumerate(filters_of(consumers_of(consumers, self._directory()))):
                 await self.broker.add_trigger(
-                    f"{name}-{position}",
-                    wanted,
-                    self.balancers[name].url,
-                    parallelism=20,
-                    timeout=timedelta(seconds=100),
+                    f"{name}-{position}", wanted, subscriber, parallelism=20, timeout=timedelta(seconds=100)
                 )
-        return {"AGENT_STORE_BUS": "knative", "K_SINK": self.broker.ingress_url}
+        sink = await self._through("ingress", self.broker.ingress_url)
+        return {"AGENT_STORE_BUS": "knative", "K_SINK": sink}
 
     async def _furnish(self) -> None:
         """Locations and the brand's sample catalogue, until its prices and stock are in."""
@@ -301,49 +265,53 @@ class Fleet:
         answer = await self._http.post(f"{self.api}/api/catalog/import?form=yaml", content=products, headers=headers)
         if answer.status_code != 200:
             raise TemporaryError(f"the catalogue is not taken: {answer.status_code} {answer.text[:500]}")
-        await self.until_quiet(180)
+        if not await self.until_quiet(180):
+            raise TemporaryError("the store is not through with its catalogue after 180 s")
+
+    async def until_ready(self) -> None:
+        """Every process that is wanted. Raises TimeoutError that says which is not, and what it said last."""
+        await asyncio.gather(*(process.until_ready() for process in self.all if process.wanted))
 
     async def until_quiet(self, seconds: float) -> bool:
-        """Until nothing is open, unpublished or due, as the database shows it, twice in a row. False when it is not."""
+        """Until nothing is open, unpublished or due, as the database shows it, thrice in a row. False when it is not."""
         deadline = time.monotonic() + seconds
         quiet = 0
         while time.monotonic() < deadline:
-            quiet = quiet + 1 if await self._quiet() else 0
+            quiet = quiet + 1 if not await self.busy_with() else 0
             if quiet == 3:
                 return True
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.2)
         return False
 
-    async def _quiet(self) -> bool:
+    async def busy_with(self) -> str:
+        """What the database shows to be unfinished; "" when nothing is."""
         soon = "EXTRACT(EPOCH FROM due_at)" if self.postgres is not None else "due_at / 1000000.0"
-        queries = (
-            "SELECT COUNT(*) AS n FROM kernel_inbox WHERE state NOT IN ('done', 'dead')",
-            "SELECT COUNT(*) AS n FROM kernel_outbox WHERE NOT published",
-            f"SELECT COUNT(*) AS n FROM kernel_timers WHERE {soon} < {time.time() + 5}",  # noqa: S608  # numbers of our own
-            "SELECT COUNT(*) AS n FROM whatsapp_sends WHERE state IN ('queued', 'attempting', 'doubtful')",
-            "SELECT COUNT(*) AS n FROM conversations_conversations WHERE answered < turn AND speaker = 'bot'",
-        )
-        for query in queries:
-            rows = await self.state.rows(query)
-            if rows[0]["n"]:
-                return False
-        return True
+        parts = {
+            "inbox": "kernel_inbox WHERE state NOT IN ('done', 'dead')",
+            "outbox": "kernel_outbox WHERE NOT published",
+            "timers": f"kernel_timers WHERE {soon} < {time.time() + 5}",  # numbers of our own
+            "sends": "whatsapp_sends WHERE state IN ('queued', 'attempting', 'doubtful')",
+            "turns": "conversations_conversations WHERE answered < turn AND speaker = 'bot'",
+        }
+        counts = " UNION ALL ".join(f"SELECT '{name}' AS part, COUNT(*) AS n FROM {part}" for name, part in parts.items())
+        rows = await self.state.rows(counts)
+        return ", ".join(f"{row['n']} {row['part']}" for row in rows if row["n"])
 
-    # --- faults ------------------------------------------------------------------------------------------------
+    # --- for faults --------------------------------------------------------------------------------------------
 
     def any_of(self, name: str) -> StoreProcess:
         """The first replica of a service that lives, else the first."""
         replicas = self.processes[name]
         return next((process for process in replicas if process.lives), replicas[0])
 
-    async def revive(self) -> None:
-        """Start what is dead, as Kubernetes would."""
-        dead = [process for replicas in self.processes.values() for process in replicas if not process.lives]
-        await asyncio.gather(*(process.start() for process in dead))
+    @property
+    def ended(self) -> list[str]:
+        """Processes that ended and nobody had asked them to."""
+        return [sentence for process in self.all for sentence in process.ended]
 
     def logs(self) -> str:
+        """One JSON line a process, with the end of what it said."""
         return "\n".join(
-            json.dumps({"service": name, "log": process.log[-3000:]})
-            for name, all_ in self.processes.items()
-            for process in all_
+            json.dumps({"service": process.name, "port": process.port, "log": process.last_words(20_000)})
+            for process in self.all
         )

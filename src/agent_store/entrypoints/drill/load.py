@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,36 +25,56 @@ SCRIPT = (
 )
 """A purchase with a card that fails first; "/…" is a tap. All customers want the same dress, so its stock runs out."""
 
-
 _QUIET = 0.4
-"""Seconds."""
+"""Seconds without another message after which an answer is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer to one webhook request: when it was asked (monotonic), how many seconds it took, and its status; 0 when
+    the connection failed or nothing came in time."""
+
+    at: float
+    seconds: float
+    status: int
 
 
 @dataclass(slots=True)
 class Load:
-    """`acknowledged`: ids of messages that a webhook answered 200 for. `webhook_seconds`: of those answers. `unanswered`:
-    messages to which nothing came within the patience."""
+    """`acknowledged`: ids of messages that a webhook answered 200 for. `reply_seconds`: from that answer to the store's
+    first message back. `unanswered`: messages to which nothing came within the patience."""
 
     acknowledged: set[str] = field(default_factory=set[str])
-    webhook_seconds: list[float] = field(default_factory=list[float])
+    webhook: list[Answer] = field(default_factory=list[Answer])
     reply_seconds: list[float] = field(default_factory=list[float])
     unanswered: list[str] = field(default_factory=list[str])
     customers: int = 0
+    bought: int = 0
+    """Customers that came to the end of the script."""
     twice: int = 0
+
+    def between(self, began: float, ended: float) -> list[Answer]:
+        return [answer for answer in self.webhook if began <= answer.at < ended]
+
+
+def taken(answers: Iterable[Answer]) -> list[float]:
+    """The seconds of those that were 200."""
+    return [answer.seconds for answer in answers if answer.status == 200]
 
 
 class Customers:
-    def __init__(self, platform: Platform, number: str, *, patience: float, repeat_every: int = 3) -> None:
+    def __init__(
+        self, platform: Platform, number: str, *, patience: float, repeat_every: int = 3, first: int = 1
+    ) -> None:
         """`number`: the phone number id that they write to. `patience` in seconds. Every `repeat_every`-th message is
-        delivered twice, as the platform does when it is in doubt."""
+        delivered twice, as the platform does when it is in doubt. `first`: the number of the first customer."""
         self._platform = platform
         self._number = number
         self._patience = patience
         self._repeat = repeat_every
         self._messages = itertools.count(1)
-        self._people = itertools.count(1)
+        self._people = itertools.count(first)
         self.load = Load()
-        self._waiting: dict[str, asyncio.Event] = {}
 
     async def run(self, together: int, stop: asyncio.Event) -> None:
         """`together` customers at a time, new ones until `stop`; those under way finish their purchase."""
@@ -63,18 +85,51 @@ class Customers:
 
         await asyncio.gather(*(one_after_another() for _ in range(together)))
 
+    async def knock(self, a_second: float, stop: asyncio.Event) -> None:
+        """New customers who say one thing each and wait for nobody, so many a second, until `stop`: what the webhook does
+        is seen however long the answers take. Returns when all has been acknowledged."""
+        loop = asyncio.get_running_loop()
+        begun: list[asyncio.Task[None]] = []
+        began = loop.time()
+        while not stop.is_set():
+            self.load.customers += 1
+            begun.append(asyncio.create_task(self._tell(self._stranger(), SCRIPT[0])))
+            await asyncio.sleep(max(0.0, began + len(begun) / a_second - loop.time()))
+        await asyncio.gather(*begun)
+
     async def buy(self) -> None:
-        who = f"55119{next(self._people):08d}"
+        """One purchase."""
+        who = self._stranger()
         self.load.customers += 1
         for step in SCRIPT:
-            await self._say(who, step)
+            await self.say(who, step)
+        self.load.bought += 1
 
-    async def _say(self, who: str, step: str) -> None:
-        number = next(self._messages)
-        wamid = f"wamid.IN{number:08d}"
-        message: dict[str, Any]
+    def _stranger(self) -> str:
+        return f"55119{next(self._people):08d}"
+
+    async def say(self, who: str, step: str) -> None:
+        """Say or tap it, and wait for the answer."""
         if step.startswith("/"):
             await self._offered(who, step[1:])
+        before = self._heard(who)
+        wamid = await self._tell(who, step)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while self._heard(who) == before:
+            if loop.time() > began + self._patience:
+                self.load.unanswered.append(wamid)
+                return
+            await asyncio.sleep(0.05)
+        self.load.reply_seconds.append(loop.time() - began)
+        await self._listen(who)
+
+    async def _tell(self, who: str, step: str) -> str:
+        """Until the store says that it has it."""
+        number = next(self._messages)
+        wamid = f"wamid.IN{who[-8:]}{number:08d}"
+        message: dict[str, Any]
+        if step.startswith("/"):
             reply = {"type": "button_reply", "button_reply": {"id": step[1:], "title": "tap"}}
             message = {"id": wamid, "type": "interactive", "interactive": reply}
         else:
@@ -84,37 +139,27 @@ class Customers:
             contacts=[{"profile": {"name": "Ana"}, "wa_id": who}],
             messages=[{"from": who, "timestamp": "1767614400", **message}],
         )
-        before = self._heard(who)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        self.load.webhook_seconds.append(await self._platform.deliver(payload))
+        async for answer in self._platform.deliver(payload):
+            self.load.webhook.append(Answer(*answer))
         self.load.acknowledged.add(wamid)
         if number % self._repeat == 0:
             self.load.twice += 1
-            await self._platform.deliver(payload)
-        deadline = loop.time() + self._patience
-        while self._heard(who) == before:
-            if loop.time() > deadline:
-                self.load.unanswered.append(wamid)
-                return
-            await asyncio.sleep(0.05)
-        self.load.reply_seconds.append(loop.time() - began)
-        await self._listen(who)
+            async for answer in self._platform.deliver(payload):
+                self.load.webhook.append(Answer(*answer))
+        return wamid
 
     async def _listen(self, who: str) -> None:
         """An answer may be several messages: until nothing more comes for a moment."""
-        loop = asyncio.get_running_loop()
-        heard, since = self._heard(who), loop.time()
-        while loop.time() - since < _QUIET:
+        heard, since = self._heard(who), time.monotonic()
+        while time.monotonic() - since < _QUIET:
             await asyncio.sleep(0.05)
             if self._heard(who) != heard:
-                heard, since = self._heard(who), loop.time()
+                heard, since = self._heard(who), time.monotonic()
 
     async def _offered(self, who: str, choice: str) -> None:
         """Until it can be tapped. What is not offered in time is tapped all the same, as people do on old buttons."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience / 3
-        while choice not in self._platform.choices.get(who, ()) and loop.time() < deadline:
+        deadline = time.monotonic() + self._patience / 3
+        while choice not in self._platform.choices.get(who, ()) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
 
     def _heard(self, who: str) -> int:

@@ -6,19 +6,23 @@ import asyncio
 import contextlib
 import itertools
 import json
+import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import uvicorn
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from agent_store.agents.whatsapp.api import sign
 from agent_store.entrypoints.listen import bind
 
 _PATIENCE = 0.1
-"""Seconds between two tries to deliver a status: until somebody says 200, as the real platform does for days."""
+"""Seconds between two tries to deliver: until somebody says 200, as the real platform does for days."""
+_GIVES_UP = 10.0
+"""Seconds after which a try to deliver is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class Platform:
         )
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # not the process's server
         self._task: asyncio.Task[None] | None = None
-        self._http = httpx.AsyncClient(trust_env=False, timeout=10)
+        self._http = httpx.AsyncClient(
+            trust_env=False, timeout=_GIVES_UP, limits=httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        )
 
     @property
     def url(self) -> str:
@@ -77,7 +83,11 @@ class Platform:
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
-        await (await self._answer(request))(scope, receive, send)
+        try:
+            answer = await self._answer(request)
+        except ClientDisconnect:
+            return  # the store's process died in the middle of its request
+        await answer(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         body = await request.json()
@@ -107,20 +117,22 @@ class Platform:
             "id": message.wamid, "status": "delivered", "timestamp": "1767614460", "recipient_id": message.to,
             "biz_opaque_callback_data": message.send_id,
         }  # fmt: skip
-        await self.deliver(envelope(number, statuses=[status]))
+        async for _ in self.deliver(envelope(number, statuses=[status])):
+            pass
 
-    async def deliver(self, payload: dict[str, Any]) -> float:
-        """Post a webhook until it is acknowledged. Returns the seconds that the try took which was."""
+    async def deliver(self, payload: dict[str, Any]) -> AsyncGenerator[tuple[float, float, int]]:
+        """Post a webhook until it is acknowledged. Gives for each try when it began (monotonic), its seconds and status
+        (0: no answer)."""
         body = json.dumps(payload).encode()
         headers = {"Content-Type": "application/json", "X-Hub-Signature-256": sign(self._secret, body)}
-        loop = asyncio.get_running_loop()
-        while True:
-            began = loop.time()
+        status = 0
+        while status != 200:
+            began, status = time.monotonic(), 0
             with contextlib.suppress(httpx.TransportError):
-                answer = await self._http.post(self.webhook, content=body, headers=headers)
-                if answer.status_code == 200:
-                    return loop.time() - began
-            await asyncio.sleep(_PATIENCE)
+                status = (await self._http.post(self.webhook, content=body, headers=headers)).status_code
+            yield began, time.monotonic() - began, status
+            if status != 200:
+                await asyncio.sleep(_PATIENCE)
 
 
 def envelope(number: str, **value: Any) -> dict[str, Any]:
