@@ -254,6 +254,18 @@ async def test_an_event_that_breaks_a_limit_is_refused_and_its_neighbours_go(sho
     assert await bus.publish([event(), *bad, event()]) == [True, False, False, False, False, True]
 
 
+async def test_an_event_that_the_broker_refuses_is_not_sent_and_its_neighbours_are(shop: Shop) -> None:
+    bus = await shop.bus()
+    async with shop.channel() as channel:
+        full = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
+        queue = await channel.declare_queue(f"{shop.prefix}.full", durable=True, arguments=full)
+        await queue.bind(f"{shop.prefix}.events", f"-.{Rare.event_type}")
+        async with asyncio.timeout(30):
+            while await bus.publish([event(Rare)]) == [True]:
+                await asyncio.sleep(0.01)
+        assert await bus.publish([event(Seen), event(Rare), event(Seen)]) == [True, False, True]
+
+
 async def test_a_broker_that_was_never_there_is_false_at_once(tmp_path: Path) -> None:
     shop = Shop(f"amqp://guest:guest@127.0.0.1:{free_port()}/", "away")
     bus = await shop.bus(orders, ready=False, confirm_timeout=timedelta(seconds=5))

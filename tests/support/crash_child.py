@@ -263,7 +263,7 @@ def _child(order: dict[str, Any]) -> None:
         log = os.open(Path(order["data"]) / "log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        os.close(0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a free 0 would become some socket, which uvloop will not close
         logs.configure("info", "json")
         uvloop.run(run(order))
         code = 0

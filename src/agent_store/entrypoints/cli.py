@@ -82,10 +82,32 @@ def up(**options: object) -> None:
     run(_settings(**options))
 
 
+@main.command()
+@_data_option
+@click.option("--brand", "brands", multiple=True, help="Only this brand; may be given several times.")
+def samples(data: Path | None, brands: tuple[str, ...]) -> None:
+    """Put the sample locations and catalogues into a running store (`up` does so by itself at its first start)."""
+    import yaml
+
+    from agent_store.entrypoints import assets
+
+    client = _client(data)
+    folder = assets.folder("data")
+    locations: dict[str, Any] = yaml.safe_load((folder / "locations.yaml").read_text("utf-8"))
+    client.post("/api/tools/inventory.import_locations", {"locations": locations["locations"]})
+    for brand in client.get("/api/brands"):
+        path = folder / f"{brand['name']}.yaml"
+        if path.is_file() and (not brands or brand["name"] in brands):
+            done = client.request("POST", "/api/catalog/import", params={"form": "yaml"}, content=path.read_bytes())
+            click.echo(f"{brand['name']}: {done['products']} products, {done['variants']} variants")
+
+
 _SERVED = (
     click.option("--bus", metavar="URL", help=f"amqp://…, amqps://…, or knative. [{variable('bus')}]"),
     click.option("--database", "database_url", metavar="URL", help=f"postgresql://… [{variable('database_url')}]"),
-    click.option("--services", metavar="FILE", help=f"Which service runs which agents, and where. [{variable('services')}]"),
+    click.option(
+        "--services", metavar="FILE", help=f"Which service runs which agents, and where. [{variable('services')}]"
+    ),
     click.option("--port", type=click.IntRange(0, 65535), help=f"Port to listen on. [{variable('port')}]"),
     click.option("--host", help=f"Address to listen on (127.0.0.1). [{variable('host')}]"),
     click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=f"Data folder. [{variable('data')}]"),
@@ -128,23 +150,30 @@ def steward(**options: object) -> None:
 
 @main.command()
 @click.option("--mode", type=click.Choice(["embedded", "rabbitmq", "knative"]), default="embedded", show_default=True)
-@click.option("--faults", default="all", show_default=True, help="Names with commas between, all, or none.")
+@click.option(
+    "--faults",
+    default="all",
+    show_default=True,
+    help="Names with commas between (with + those at the same time), all, none.",
+)
 @click.option("--customers", default=4, show_default=True, help="Customers at a time.")
 @click.option("--seconds", default=12.0, show_default=True, help="How long a fault lasts, about.")
 @click.option("--replicas", default=1, show_default=True, help="Processes of each kind (not embedded).")
 @click.option("--seed", default=1, show_default=True, help="The same seed harms at the same moments, about.")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep everything in this folder.")
-def drill(mode: str, faults: str, customers: int, seconds: float, replicas: int, seed: int, data: Path | None) -> None:
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Keep everything in this (empty) folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON; progress goes to standard error.")
+def drill(
+    mode: str, faults: str, customers: int, seconds: float, replicas: int, seed: int, data: Path | None, as_json: bool
+) -> None:
     """Start a store, load it, inject faults, and show that nothing was lost, doubled, oversold, overcharged or disordered.
 
     Everything is its own: programs, database, customers, the platform. Exits 1 when something did not hold.
     """
-    from agent_store.entrypoints.drill.faults import FOR
-    from agent_store.entrypoints.drill.run import Plan, run
+    from agent_store.entrypoints.drill.main import run
 
-    chosen = FOR[mode] if faults == "all" else () if faults == "none" else tuple(faults.split(","))
-    plan = Plan(mode=mode, faults=chosen, customers=customers, seconds=seconds, replicas=replicas, seed=seed)  # type: ignore[arg-type]  # one of the choices
-    if not run(plan, data):
+    if not run(mode, faults, customers, seconds, replicas, seed, data, as_json=as_json):
         raise SystemExit(1)
 
 
@@ -208,7 +237,9 @@ def _agents(names: str) -> Any:
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 when the database is behind.")
 @click.option("--sql", "as_sql", is_flag=True, help="Change nothing; print the statements.")
 @click.option("--yes", is_flag=True, help="Do not ask before tables are dropped.")
-def migrate(database: str | None, data: Path | None, agents: str, to: str, check: bool, as_sql: bool, yes: bool) -> None:
+def migrate(
+    database: str | None, data: Path | None, agents: str, to: str, check: bool, as_sql: bool, yes: bool
+) -> None:
     """Bring the database to the tables that this program needs; a second run at once waits and does nothing."""
     from agent_store.entrypoints import database as db
 

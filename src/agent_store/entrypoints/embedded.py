@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from importlib.metadata import version
 from typing import Any
@@ -20,7 +19,7 @@ from agent_store.adapters.db.sqlite import SqliteStore
 from agent_store.adapters.directory import FileDirectory, parse_yaml
 from agent_store.adapters.http import problems
 from agent_store.adapters.http.api import closed_intake, public_api, staff_api
-from agent_store.adapters.http.auth import COOKIE, StaffAuth, Unauthorized
+from agent_store.adapters.http.auth import StaffAuth, login_router
 from agent_store.adapters.http.edge import Gate
 from agent_store.adapters.http.mcp import McpDoor
 from agent_store.adapters.http.media import media_router
@@ -229,16 +228,7 @@ class EmbeddedStore:
         async def home(request: Request) -> Response:
             return RedirectResponse("/simulator" if self.simulator is not None else "/docs")
 
-        @app.get("/login", include_in_schema=False)
-        async def login(request: Request, token: str, to: str = "/") -> Response:
-            """Turns the token in a printed address into a cookie, so that it does not stay in the address bar."""
-            if not self.auth.is_token(token):
-                raise Unauthorized("this token is not the staff token; `agent-store up` prints the right one")
-            target = to if re.fullmatch(r"/[\w./-]*", to) and not to.startswith("//") else "/"
-            answer = RedirectResponse(target, 303)
-            answer.set_cookie(COOKIE, self.auth.cookie_value, httponly=True, samesite="lax", max_age=30 * 86400)
-            return answer
-
+        app.include_router(login_router(self.auth))
         limit = self.shared.api_limit(self.auth)
         app.include_router(public_api(self.runtime, self.directory), dependencies=limit)
         app.include_router(

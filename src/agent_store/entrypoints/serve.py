@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import json
+import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import uvicorn
 import uvloop
 
+from agent_store.adapters.directory import write_durably
 from agent_store.adapters.telemetry import logs
 from agent_store.entrypoints.listen import bind
 from agent_store.entrypoints.served import ServedProcess, StewardProcess
@@ -29,6 +34,7 @@ async def _serve(settings: Settings, make: Make) -> None:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # ours below, also before it serves
     stop = asyncio.Event()
+    run_file = settings.data / "run.json"
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -43,17 +49,28 @@ async def _serve(settings: Settings, make: Make) -> None:
             gc.freeze()
             sys.stdout.write(f"{process.service} is ready on {process.url}\n")
             sys.stdout.flush()
+            if isinstance(process, ServedProcess) and process.api:
+                _write_run_file(run_file, process)
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         else:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
     finally:
         stopping.cancel()
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            if json.loads(run_file.read_text("utf-8"))["pid"] == os.getpid():
+                run_file.unlink()
         # What is being handled ends while requests are still answered; new ones are sent away (not ready).
         await process.stop()
         server.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
         listener.close()
+
+
+def _write_run_file(path: Path, process: ServedProcess) -> None:
+    """Where the command line finds the store's API."""
+    value = {"pid": os.getpid(), "url": process.url, "token": process.staff_token}
+    write_durably(path, json.dumps(value), mode=0o600)
 
 
 def run(settings: Settings, make: Make) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping, Sequence
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,12 @@ from starlette.responses import JSONResponse, Response
 
 from agent_store.adapters.directory import FileDirectory
 from agent_store.adapters.http import problems
-from agent_store.adapters.http.auth import StaffAuth
+from agent_store.adapters.http.auth import StaffAuth, login_router
 from agent_store.adapters.http.dead import dead_api
 from agent_store.adapters.http.edge import Gate
 from agent_store.adapters.http.mcp import McpDoor
 from agent_store.adapters.http.tokens import Tokens
-from agent_store.adapters.http.tools_client import RemoteToolbox
+from agent_store.adapters.http.tools_client import CallLimits, RemoteToolbox
 from agent_store.adapters.http.tools_server import contracts_router, tools_router
 from agent_store.adapters.services import Services
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
@@ -34,10 +35,12 @@ from agent_store.adapters.telemetry.observed import ObservedBus, TracedHttp
 from agent_store.adapters.telemetry.state import StateMetrics
 from agent_store.adapters.telemetry.tracing import make_tracing
 from agent_store.contracts.brands import Directory
+from agent_store.contracts.catalog import ImportCatalog
 from agent_store.entrypoints import assets
 from agent_store.entrypoints.datafolder import Secrets
 from agent_store.entrypoints.rooms import AGENTS, Rooms, all_consumers, consumers_of
 from agent_store.entrypoints.settings import Settings
+from agent_store.entrypoints.sharing import Shared, webhook_rates
 from agent_store.kernel.bus import Bus, DeadDelivery, KeepDead
 from agent_store.kernel.clock import Clock, SystemClock
 from agent_store.kernel.consumer import Consumer
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("agent_store.served")
 VERSION = version("agent-store")
 _LISTENING_SECONDS = 10.0
+_CALLS = CallLimits(timeouts={ImportCatalog.tool_name: timedelta(minutes=15)})
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -167,6 +171,7 @@ class _Process:
         self.public_url = settings.public_url or self.url
         self.store = make_store(settings, service=self.service, agents=agents)
         self._state = StateMetrics(lambda: self.store.reader, self.clock, self.metrics.registry)
+        self.shared = Shared(settings, self.metrics)
         self.ready = False
         self.bus: Bus
         self.runtime: Runtime
@@ -280,6 +285,7 @@ class _Process:
         """Take nothing new, finish what runs, hand back the rest."""
         self.ready = False
         await self.runtime.stop(grace=self.settings.grace.total_seconds())
+        await self.shared.close()
         await self.tracing.close()
 
 
@@ -315,7 +321,7 @@ class ServedProcess(_Process):
                             dead=self._keep, takes_dead=steward, clock=self.clock)  # fmt: skip
         self._remote: RemoteToolbox | None = None
         self.runtime = Runtime(
-            self.store, self.consumers, clock=self.clock, ports=self._rooms.ports(agents), metrics=self.metrics,
+            self.store, self.consumers, clock=self.clock, ports={**self.shared.ports(), **self._rooms.ports(agents)}, metrics=self.metrics,
             tracing=self.tracing,
             retention=settings.retention, bus=self._observed(self.bus), toolbox=self._tools, keeper=steward,
         )  # fmt: skip
@@ -333,8 +339,9 @@ class ServedProcess(_Process):
 
     def _tools(self, local: LocalToolbox) -> Toolbox:
         self._remote = RemoteToolbox(
-            local, self.services or _NoServices(), self.tokens, metrics=self.metrics, tracing=self.tracing
-        )
+            local, self.services or _NoServices(), self.tokens, metrics=self.metrics, tracing=self.tracing,
+            limits=_CALLS,
+        )  # fmt: skip
         return self._remote
 
     def _whatsapp(self) -> WhatsAppSettings:
@@ -350,6 +357,7 @@ class ServedProcess(_Process):
             api_version=settings.whatsapp_api_version,
             send_timeout=settings.whatsapp_timeout,
             doubt_wait=settings.whatsapp_doubt,
+            **webhook_rates(settings),
         )
 
     def _simulator(self) -> Any:
@@ -389,7 +397,7 @@ class ServedProcess(_Process):
             from agent_store.agents.whatsapp.api import webhook
 
             trusted = self.simulator.trusted if self.simulator is not None else None
-            hook: AsgiApp = webhook(self, self.whatsapp_settings, simulator=trusted)
+            hook: AsgiApp = webhook(self, self.whatsapp_settings, simulator=trusted, limiter=self.shared.limiter)
             self._asgi["/webhooks/whatsapp"] = hook
         if self.simulator is not None:
             from agent_store.adapters.whatsapp.simulator import simulator_router
@@ -408,13 +416,17 @@ class ServedProcess(_Process):
         from agent_store.console.pages import mount_pages
         from agent_store.entrypoints.admin import RemoteAdmin, draw_product
 
+        self.app.include_router(login_router(self.auth))
         admin = RemoteAdmin(self.runtime, self.directory)
-        self.app.include_router(public_api(self.runtime, self.directory))
-        self.app.include_router(staff_api(self.runtime, self.directory, self.auth, admin))
+        limit = self.shared.api_limit(self.auth)
+        self.app.include_router(public_api(self.runtime, self.directory), dependencies=limit)
+        self.app.include_router(
+            staff_api(self.runtime, self.directory, self.auth, admin, self.shared.news), dependencies=limit
+        )
         self.app.include_router(media_router(self.runtime, self.directory, draw_product))
         mount_pages(
             self.app, self.runtime, self.directory, self.simulator,
-            authorize=self.auth, storage_secret=self.secrets.page_secret,
+            authorize=self.auth, storage_secret=self.secrets.page_secret, news=self.shared.news,
         )  # fmt: skip
 
     async def accept(self, delivery: Any) -> None:
@@ -427,6 +439,7 @@ class ServedProcess(_Process):
 
     async def start(self) -> int:
         taken = await self._begin(self.consumers)
+        await self.shared.start(self.runtime)
         await self._listening()
         if self.simulator is not None:
             await self.simulator.start()

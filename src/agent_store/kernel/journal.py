@@ -261,13 +261,13 @@ CLAIM_ORPHANS = (
     )
 )  # fmt: skip
 OWNED = (
-    select(
-        inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.state, inbox.c.attempts, inbox.c.due_at,
-        inbox.c.received_at, inbox.c.body,
-    )
+    select(inbox.c.consumer, inbox.c.source, inbox.c.id)
     .where(text("state NOT IN ('done', 'dead')"), inbox.c.owner == bindparam("p_owner"))
     .order_by(inbox.c.received_at, inbox.c.id)
-)  # fmt: skip
+)
+OWNED_ROW = select(
+    inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.state, inbox.c.attempts, inbox.c.due_at, inbox.c.body
+).where(_THIS, _MINE, text("state NOT IN ('done', 'dead')"))
 _orphaned = (
     text("state NOT IN ('done', 'dead')"),
     inbox.c.body.is_not(None),

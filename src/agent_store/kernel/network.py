@@ -107,8 +107,11 @@ class Network:
 
     async def _audit(self) -> None:
         """Take up what this worker owns and does not know of: a claim whose commit was in doubt, say."""
-        for row in await self.worker.owned():
-            if not self._dispatcher.knows(row["consumer"], row["source"], row["id"]) and await self._take_up(row):
+        for key in await self.worker.owned():
+            if self._dispatcher.knows(key["consumer"], key["source"], key["id"]):
+                continue
+            row = await self.worker.owned_row(key)
+            if row is not None and await self._take_up(row):
                 self._metrics.count("found_again")
 
     async def _take_up(self, row: Row) -> bool:
@@ -144,11 +147,11 @@ class Network:
             )  # fmt: skip
             if changed:
                 await journal.write_dead(
-                    unit.db, consumer.name, event, reason="unheard", attempts=attempts, error=error, at=now
+                    unit.db, consumer.name, event, reason="permanent", attempts=attempts, error=error, at=now
                 )
 
         await self._store.run(work)
-        _log.error("event.dead", consumer=consumer.name, event_type=event.type, event_id=event.id, reason="unheard",
+        _log.error("event.dead", consumer=consumer.name, event_type=event.type, event_id=event.id, reason="permanent",
                    error=error)  # fmt: skip
 
     def offer(self, events: Sequence[Envelope]) -> None:

@@ -238,14 +238,14 @@ class Reconciler:
                 for name in names
                 if name in expected and self.consumers[name].subscription(event) is not None
             )
-        recorded = await self._recorded([(row["source"], row["id"]) for row, _ in heard])
+        recorded = await self._recorded((row["source"], row["id"]) for row, _ in heard)
         return [(row, name) for row, name in heard if (name, row["source"], row["id"]) not in recorded]
 
-    async def _recorded(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str, str]]:
-        if not keys:
-            return set()
-        rows = await self._world.store.reader.all(journal.RECORDED, {"keys": sorted(set(keys))})
-        return {(row["consumer"], row["source"], row["id"]) for row in rows}
+    async def _recorded(self, keys: Iterable[tuple[str, str]], name: str | None = None) -> set[tuple[str, str, str]]:
+        """By this consumer, or by whom else."""
+        asked = sorted(set(keys))
+        rows = await self._world.store.reader.all(journal.RECORDED, {"keys": asked}) if asked else []
+        return {(row["consumer"], row["source"], row["id"]) for row in rows if name in (None, row["consumer"])}
 
     # --- one consumer ------------------------------------------------------------------------------------------
 
@@ -256,16 +256,14 @@ class Reconciler:
 
     async def _hand_over(self, name: str, now: float) -> None:
         found = self._missing.get(name)
-        due = [missing for missing in found.values() if missing.next_try <= now] if found else []
-        if not found or not due:
+        if not found:
             return
-        recorded = await self._recorded([(missing.event.source, missing.event.id) for missing in due])
+        for _, *key in await self._recorded(list(found), name):
+            found.pop((key[0], key[1]), None)
         served = name in self._network.worker.served
-        for missing in due:
+        for key, missing in list(found.items()):
             event = missing.event
-            key = (event.source, event.id)
-            if (name, *key) in recorded:
-                found.pop(key, None)
+            if missing.next_try > now:
                 continue
             if not served and self._woken.get(name, 0.0) > now:
                 return  # it sleeps, and has been called

@@ -32,6 +32,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._suspects: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -77,13 +78,29 @@ class Relay:
                     self._published(event.source, event.id)
                 else:
                     left.append(event)
-            if not left:
+            if len(left) < len(batch):
                 pause = 0.0
+                self._waiting.extendleft(reversed(self._set_aside(left)))
                 continue
             self._waiting.extendleft(reversed(left))
             self._metrics.count("relay_retry", len(left))
             pause = min(_LONGEST_PAUSE, max(0.1, pause * 2)) * (0.5 + random.random() / 2)
             await asyncio.sleep(pause)
+
+    def _set_aside(self, left: Sequence[Envelope]) -> list[Envelope]:
+        """What to try again of what was left while others were taken. One that is left so twice is itself the trouble: it
+        shall hold up nobody here, and the steward tries it again."""
+        again: list[Envelope] = []
+        suspects: set[tuple[str, str]] = set()
+        for event in left:
+            key = (event.source, event.id)
+            if key in self._suspects:
+                self._metrics.count("relay_refused")
+            else:
+                suspects.add(key)
+                again.append(event)
+        self._suspects = suspects
+        return again
 
     async def idle(self) -> None:
         """Until everything that was offered is confirmed."""

@@ -124,8 +124,12 @@ class Worker:
         return sorted(rows, key=lambda row: (row["received_at"], row["id"]))
 
     async def owned(self) -> list[Row]:
-        """All open inbox rows of this worker, oldest first."""
+        """The keys of all open inbox rows of this worker, oldest first."""
         return await self._store.reader.all(journal.OWNED, {"p_owner": self.id})
+
+    async def owned_row(self, key: Row) -> Row | None:
+        params = {"p_consumer": key["consumer"], "p_source": key["source"], "p_id": key["id"], "p_owner": self.id}
+        return await self._store.reader.first(journal.OWNED_ROW, params)
 
     async def take_duty(self, name: str) -> bool:
         """True when this worker does a duty that one at a time does (it keeps it until it dies or lays it down)."""

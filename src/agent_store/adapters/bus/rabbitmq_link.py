@@ -27,7 +27,7 @@ TROUBLE = (AMQPError, OSError, ChannelInvalidStateError, PAMQPException)
 HEARTBEAT = 10
 """Seconds, unless the URL says otherwise (`?heartbeat=`): a peer that is silent for about three of them is given up."""
 
-CLOSING = 5.0
+CLOSING = 2.0
 """Seconds that a good-bye may take."""
 
 _LOGGED = 10  # every so many failures to connect

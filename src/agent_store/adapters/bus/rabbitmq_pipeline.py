@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct
+from typing import Any, cast
 
 from aiormq import spec
 from aiormq.abc import ChannelFrame
@@ -22,7 +23,10 @@ from agent_store.adapters.bus.rabbitmq_link import closing
 WINDOW = 1000
 """Messages under way at most: what is lost with a connection, and what waits in a buffer while a broker is stuck."""
 
-_PIECE = 64  # messages in one write
+WINDOW_BYTES = 32 * 2**20
+"""Of their data. A message that is larger goes alone."""
+
+_PIECE, _PIECE_BYTES = 64, 2**18  # messages, and bytes of their data, in one write
 
 # AMQP 0-9-1, sections 2.3.5 and 4.2: frames, method basic.publish (60, 40), content header of class 60.
 _FRAME = Struct(">BHI").pack
@@ -103,6 +107,7 @@ class Pipeline:
         self.closing = closing(channel)
         """Done when the channel is lost."""
         self._under_way = 0
+        self._bytes = 0
         self._room = asyncio.Event()
         self._room.set()
         self.confirmed_at = float("-inf")
@@ -118,8 +123,9 @@ class Pipeline:
         done = loop.create_future()
         all_sent = False
 
-        def answered(index: int, future: asyncio.Future[object]) -> None:
+        def answered(index: int, size: int, future: asyncio.Future[object]) -> None:
             self._under_way -= 1
+            self._bytes -= size
             self._room.set()
             self.confirmed_at = loop.time()
             waiting.discard(future)
@@ -128,26 +134,28 @@ class Pipeline:
             if all_sent and not waiting and not done.done():
                 done.set_result(None)
 
-        for at in range(0, len(messages), _PIECE):
-            while self._under_way >= WINDOW:
+        at = 0
+        while at < len(messages):
+            while self._under_way >= WINDOW or self._bytes >= WINDOW_BYTES:
                 self._room.clear()
                 await self._room.wait()
-            piece = messages[at : at + _PIECE]
+            piece = _first_of(messages, at)
             futures = [loop.create_future() for _ in piece]
             await self._write(piece, futures)
-            for index, future in enumerate(futures, at):
+            for index, (message, future) in enumerate(zip(piece, futures, strict=True), at):
                 waiting.add(future)
-                future.add_done_callback(lambda future, index=index: answered(index, future))
+                future.add_done_callback(partial(answered, index, len(message.body)))
+            at += len(piece)
         all_sent = True
         if waiting:
             await done
 
     async def _write(self, messages: Sequence[Outgoing], futures: Sequence[asyncio.Future[object]]) -> None:
-        channel = self._channel
-        largest = channel.max_content_size
+        channel = cast("Any", self._channel)
+        largest: int = channel.max_content_size
         payload = b"".join([part for message in messages for part in message.frames(channel.number, largest)])
         async with channel.lock:
-            first = channel.delivery_tag + 1
+            first: int = channel.delivery_tag + 1
             tags = range(first, first + len(messages))
             channel.delivery_tag += len(messages)
             channel.confirmations.update(zip(tags, futures, strict=True))
@@ -160,3 +168,14 @@ class Pipeline:
                     del channel.confirmations[tag]
                 raise
         self._under_way += len(messages)
+        self._bytes += sum([len(message.body) for message in messages])
+
+
+def _first_of(messages: Sequence[Outgoing], at: int) -> Sequence[Outgoing]:
+    """As many as go into one write, one at least."""
+    size = 0
+    for end in range(at, min(at + _PIECE, len(messages))):
+        size += len(messages[end].body)
+        if size > _PIECE_BYTES:
+            return messages[at : max(end, at + 1)]
+    return messages[at : at + _PIECE]

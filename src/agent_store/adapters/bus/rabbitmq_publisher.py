@@ -63,8 +63,7 @@ class Publisher:
         finally:
             self._ready.clear()
             self._pipeline = self._direct = None
-            await close(routed)
-            await close(direct)
+            await asyncio.gather(close(routed), close(direct))
 
     async def publish(self, events: Sequence[Envelope]) -> list[bool]:
         """See `kernel.bus.Bus`."""
@@ -92,6 +91,9 @@ class Publisher:
             )
         finally:
             sending.cancel()
+        error = sending.exception() if sending.done() and not sending.cancelled() else None
+        if error is not None and not isinstance(error, TROUBLE):
+            raise error
         for place, done in zip(places, confirmed, strict=True):
             results[place] = done
         missing = confirmed.count(False)

@@ -446,9 +446,9 @@ class PostgresStore:
             except FAILURES as error:
                 if not isinstance(error, asyncpg.PostgresError) or connection.is_closed():
                     raise _Undone("unknown", _in_doubt(error)) from error
-                raise _Undone(
-                    _reason(error, connection), failure(error)
-                ) from error  # a rule that is checked at the end
+                # A rule that is checked at the end.
+                reason = _reason(error, connection, company=len(group) > 1)
+                raise _Undone(reason, failure(error)) from error
             if said != "COMMIT":
                 lost = TemporaryError(
                     "a statement has failed and its handler went on: nothing was changed", code="database"
@@ -515,17 +515,18 @@ class PostgresStore:
         self._writing.drop(link)
 
     async def _fill(self, connection: Driver, group: Sequence[Job]) -> None:
+        company = len(group) > 1
         claimed = await self._claim(connection, group)
         events: list[Sequence[Any]] = []
         timers: list[Sequence[Any]] = []
         for job in group:
-            await self._run_job(connection, job, claimed, events, timers, company=len(group) > 1)
+            await self._run_job(connection, job, claimed, events, timers, company=company)
         if events:
-            new = await self._insert(self._outbox, connection, events)
+            new = await self._insert(self._outbox, connection, events, company=company)
             for job in group:
                 job.events = [event for event in job.events if _taken(new, (event.source, event.id))]
         if timers:
-            await self._insert(self._timers, connection, timers)
+            await self._insert(self._timers, connection, timers, company=company)
 
     async def _claim(self, connection: Driver, group: Sequence[Job]) -> set[tuple[Any, ...]]:
         """Insert the inbox rows that the works ask for. Returns the keys of those that are new.
@@ -541,15 +542,16 @@ class PostgresStore:
                     raise _Undone("work", error, job) from error
         new: set[tuple[Any, ...]] = set()
         for bulk, rows in asked.items():
-            new |= await self._insert(bulk, connection, sorted(rows, key=bulk.order))
+            new |= await self._insert(bulk, connection, sorted(rows, key=bulk.order), company=len(group) > 1)
         return new
 
-    async def _insert(self, bulk: Bulk, connection: Driver, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
+    async def _insert(
+        self, bulk: Bulk, connection: Driver, rows: Sequence[Sequence[Any]], *, company: bool
+    ) -> set[tuple[Any, ...]]:
         try:
             return await bulk.insert(connection, rows)
         except FAILURES as error:
-            # Other groups' rows: those waits are short in company too.
-            raise _Undone("again" if waited(error) else _reason(error, connection), failure(error)) from error
+            raise _Undone(_reason(error, connection, company=company), failure(error)) from error
 
     async def _run_job(
         self,
@@ -582,10 +584,7 @@ class PostgresStore:
             raise _Undone("late" if limit == job.timeout else "slow", error, job) from error
         if session.failed is not None:
             error = error or failure(session.failed)
-            reason = _reason(session.failed, connection)
-            if company and waited(session.failed):
-                reason = "again"
-            raise _Undone(reason, error, job) from session.failed
+            raise _Undone(_reason(session.failed, connection, company=company), error, job) from session.failed
         if error is not None:
             raise _Undone("work", error, job) from error
         job.events, job.timers = unit.events, unit.timers
@@ -600,7 +599,9 @@ class PostgresStore:
         return bulk
 
 
-def _reason(error: BaseException, connection: Driver) -> Reason:
+def _reason(error: BaseException, connection: Driver, *, company: bool) -> Reason:
+    if company and waited(error):
+        return "again"
     match why(error):
         case "again":
             return "again"

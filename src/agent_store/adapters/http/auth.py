@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from urllib.parse import unquote
 
+from fastapi import APIRouter
 from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse, Response
 
 from agent_store.kernel.errors import PermanentError
 from agent_store.kernel.tool import Principal
@@ -56,3 +59,20 @@ class StaffAuth:
         self(connection)
         name = unquote(connection.headers.get("x-staff-name", "")).strip()[:80]
         return Principal(staff=name or "staff")
+
+
+def login_router(auth: StaffAuth) -> APIRouter:
+    """`GET /login?token=…&to=/page`: turns the token in a printed address into a cookie, so that it does not stay in the
+    address bar."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/login")
+    async def login(token: str, to: str = "/") -> Response:
+        if not auth.is_token(token):
+            raise Unauthorized("this token is not the staff token; `agent-store up` prints the right one")
+        target = to if re.fullmatch(r"/[\w./-]*", to) and not to.startswith("//") else "/"
+        answer = RedirectResponse(target, 303)
+        answer.set_cookie(COOKIE, auth.cookie_value, httponly=True, samesite="lax", max_age=30 * 86400)
+        return answer
+
+    return router

@@ -12,12 +12,15 @@ from typing import Any
 
 from agent_store.entrypoints.drill.load import Load
 from agent_store.entrypoints.drill.platform import Reached
-from agent_store.entrypoints.drill.state import State, provider_rows
+from agent_store.entrypoints.drill.state import Rows, State, provider_rows
+
+_ONCE = ("store.order.created", "store.order.confirmed", "store.payment.succeeded")
+"""Facts that an order has once in its life."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """Each list holds one sentence a breach; all of `broken` must be empty. Letters and sends are told, not judged."""
+    """Each list of `broken` holds one sentence a breach; all must be empty. Letters and sends are told, not judged."""
 
     broken: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     dead: list[str] = field(default_factory=list[str])
@@ -30,27 +33,34 @@ class Verdict:
 
 
 async def check(state: State, data: Path, load: Load, reached: Iterable[Reached]) -> Verdict:
+    """`data`: the folder with the mock payment provider's journal. `load`: each customer puts one thing into the cart and
+    orders once. Raises what the database's driver raises."""
     arrived = list(reached)
     verdict = Verdict()
     sends = {row["send_id"]: row for row in await state.rows("SELECT * FROM whatsapp_sends")}
     orders = await state.rows("SELECT * FROM orders_orders")
+    payments = await state.rows("SELECT * FROM payments_payments")
     verdict.broken = {
         "acknowledged messages lost": await _lost(state, load),
-        "duplicate effects": await _doubled(state, sends, arrived),
+        "replies lost": await _unsaid(state, sends, arrived),
+        "duplicate effects": await _doubled(state, sends, orders, arrived),
         "oversold units": await _oversold(state, orders),
-        "double charges": await _overcharged(data, orders),
+        "double charges": _overcharged(data, orders, payments),
         "replies out of order": _disorder(sends, arrived),
         "work left unfinished": await _unfinished(state),
     }
     verdict.dead = [
         f"{row['consumer']}: {row['type']} {row['id']}: {row['reason']} after {row['attempts']} tries: {row['error']}"
-        for row in await state.rows("SELECT * FROM kernel_dead WHERE replayed_at IS NULL ORDER BY seq")
+        for row in await state.rows(
+            "SELECT * FROM kernel_dead WHERE replayed_at IS NULL AND dropped_at IS NULL ORDER BY seq"
+        )
     ]
     verdict.uncertain = [
         f"send {row['send_id']}: whether it reached the platform is not known"
         for row in sends.values()
         if row["state"] == "uncertain"
     ]
+    handed = await state.rows("SELECT COUNT(*) AS n FROM conversations_conversations WHERE speaker <> 'bot'")
     verdict.counts = {
         "customers": load.customers,
         "messages acknowledged": len(load.acknowledged),
@@ -59,20 +69,44 @@ async def check(state: State, data: Path, load: Load, reached: Iterable[Reached]
         "orders": len(orders),
         "orders paid": sum(1 for order in orders if order["captured"]),
         "without an answer in time": len(load.unanswered),
+        "conversations handed to a person": handed[0]["n"],
     }
     return verdict
 
 
 async def _lost(state: State, load: Load) -> list[str]:
+    """Each message that the webhook said 200 for is in its conversation, was given to the seller, and was answered."""
     heard = await state.rows("SELECT external_id FROM conversations_messages WHERE direction = 'in'")
     kept = {row["external_id"] for row in heard}
     broken = [f"{wamid} was acknowledged and is nowhere" for wamid in sorted(load.acknowledged - kept)]
-    silent = await state.rows("SELECT id, turn, answered FROM conversations_conversations WHERE answered < turn")
+    waiting = await state.rows(
+        "SELECT m.external_id, c.id FROM conversations_messages m JOIN conversations_conversations c"
+        " ON c.id = m.conversation_id WHERE m.direction = 'in' AND m.turn IS NULL AND c.speaker = 'bot'"
+    )
+    broken += [f"{row['external_id']} waits in conversation {row['id']} and is in no turn" for row in waiting]
+    silent = await state.rows(
+        "SELECT id, turn, answered FROM conversations_conversations WHERE answered < turn AND speaker = 'bot'"
+    )
     broken += [f"conversation {row['id']}: turn {row['turn']} has no answer" for row in silent]
     return broken
 
 
-async def _doubled(state: State, sends: dict[str, Any], arrived: list[Reached]) -> list[str]:
+async def _unsaid(state: State, sends: dict[str, Any], arrived: list[Reached]) -> list[str]:
+    """Each reply has a send, none was given up, and what counts as sent reached the platform."""
+    commands = await state.rows("SELECT id, data FROM kernel_outbox WHERE type = 'store.whatsapp.message.send'")
+    broken = [
+        f"{row['id']} was to be said and has no send" for row in commands if _json(row["data"])["send_id"] not in sends
+    ]
+    seen = {message.send_id for message in arrived}
+    for send_id, row in sends.items():
+        if row["state"] == "failed":
+            broken.append(f"send {send_id} was given up: {row['error']}")
+        elif row["state"] in ("sent", "delivered", "read") and send_id not in seen:
+            broken.append(f"send {send_id} counts as {row['state']} and never reached the platform")
+    return broken
+
+
+async def _doubled(state: State, sends: dict[str, Any], orders: Rows, arrived: list[Reached]) -> list[str]:
     heard = await state.rows(
         "SELECT external_id, COUNT(*) AS n FROM conversations_messages WHERE direction = 'in'"
         " GROUP BY external_id HAVING COUNT(*) > 1"
@@ -83,21 +117,41 @@ async def _doubled(state: State, sends: dict[str, Any], arrived: list[Reached]) 
             broken.append(f"send {send_id} reached the platform and the store knows nothing of it")
         elif times > 1:
             broken.append(f"send {send_id} reached the platform {times} times")
-    for row in sends.values():
-        if row["state"] in ("sent", "delivered", "read") and not any(m.send_id == row["send_id"] for m in arrived):
-            broken.append(f"send {row['send_id']} counts as {row['state']} and never reached the platform")
+    for kind, key, what in (
+        ("store.chat.message.new", "number", "granted"),
+        ("store.chat.response", "turn", "answered"),
+    ):
+        rows = await state.rows(f"SELECT subject, data FROM kernel_outbox WHERE type = '{kind}'")  # noqa: S608  # ours
+        turns = Counter((row["subject"], _json(row["data"])[key]) for row in rows)
+        broken += [
+            f"turn {number} of {subject} was {what} {times} times"
+            for (subject, number), times in turns.items()
+            if times > 1 and not (what == "granted" and number == 0)
+        ]
+    names = ", ".join(f"'{name}'" for name in _ONCE)
     facts = await state.rows(
-        "SELECT type, subject, COUNT(*) AS n FROM kernel_outbox WHERE type IN ('store.order.confirmed',"
-        " 'store.order.created', 'store.payment.succeeded') GROUP BY type, subject HAVING COUNT(*) > 1"
+        f"SELECT type, subject, COUNT(*) AS n FROM kernel_outbox WHERE type IN ({names})"  # noqa: S608  # names of ours
+        " GROUP BY type, subject HAVING COUNT(*) > 1"
     )
     broken += [f"{row['type']} of {row['subject']} was told {row['n']} times" for row in facts]
+    for customer, times in Counter(order["customer_id"] for order in orders).items():
+        if times > 1:
+            broken.append(f"customer {customer} ordered once and has {times} orders")
+    broken += [
+        f"order {order['number']} has {order['units']} units, and its customer put one into the cart"
+        for order in orders
+        if order["units"] != 1
+    ]
     return broken
 
 
-async def _oversold(state: State, orders: list[dict[str, Any]]) -> list[str]:
+async def _oversold(state: State, orders: Rows) -> list[str]:
+    """No level below what is reserved of it; the ledger adds up to the levels; what left the shelves is what was sold."""
     levels = await state.rows("SELECT * FROM inventory_levels")
     broken = [
-        f"{row['sku']} at {row['location']}: {row}" for row in levels if row["on_hand"] < 0 or row["reserved"] < 0
+        f"{row['sku']} at {row['location']}: {row['on_hand']} on hand, {row['reserved']} reserved"
+        for row in levels
+        if row["on_hand"] < 0 or not 0 <= row["reserved"] <= row["on_hand"]
     ]
     sold: Counter[str] = Counter()
     for order in orders:
@@ -105,28 +159,48 @@ async def _oversold(state: State, orders: list[dict[str, Any]]) -> list[str]:
             for line in _json(order["lines"]):
                 sold[line["sku"]] += line["quantity"]
     moved: Counter[str] = Counter()
-    sums: Counter[tuple[str, str]] = Counter()
-    for row in await state.rows("SELECT sku, location, cause, on_hand_change FROM inventory_movements"):
-        sums[row["sku"], row["location"]] += row["on_hand_change"]
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in await state.rows(
+        "SELECT sku, location, cause, on_hand_change, reserved_change FROM inventory_movements"
+    ):
+        place = row["sku"], row["location"]
+        on_hand, reserved = sums.get(place, (0, 0))
+        sums[place] = on_hand + row["on_hand_change"], reserved + row["reserved_change"]
         if row["cause"] != "import":
             moved[row["sku"]] -= row["on_hand_change"]
-    for sku in sold.keys() | moved.keys():
-        if sold[sku] != moved[sku]:
-            broken.append(f"{sku}: {sold[sku]} sold and {moved[sku]} taken from stock")
-    for row in levels:
-        if sums[row["sku"], row["location"]] != row["on_hand"]:
-            broken.append(f"{row['sku']} at {row['location']}: its movements do not add up to its level")
+    broken += [
+        f"{sku}: {sold[sku]} sold and {moved[sku]} taken from stock"
+        for sku in sorted(sold.keys() | moved.keys())
+        if sold[sku] != moved[sku]
+    ]
+    broken += [
+        f"{row['sku']} at {row['location']}: its movements do not add up to its level"
+        for row in levels
+        if sums.get((row["sku"], row["location"]), (0, 0)) != (row["on_hand"], row["reserved"])
+    ]
     return broken
 
 
-async def _overcharged(data: Path, orders: list[dict[str, Any]]) -> list[str]:
-    charges = provider_rows(data, "SELECT * FROM movements WHERE failure IS NULL")
-    charged = Counter(row["amount_minor"] for row in charges if row["kind"] == "charge")
-    refunded = Counter(row["amount_minor"] for row in charges if row["kind"] == "refund")
-    due = Counter(order["total_minor"] for order in orders if order["captured"])
-    over = charged - refunded
-    broken = [f"{n} charges of {amount} too many" for amount, n in (over - due).items()]
-    broken += [f"{n} paid orders of {amount} were never charged" for amount, n in (due - over).items()]
+def _overcharged(data: Path, orders: Rows, payments: Rows) -> list[str]:
+    """Each charge that stands at the provider is one payment's, of its amount, and each paid order's payment has one."""
+    movements = provider_rows(data, "SELECT * FROM movements WHERE failure IS NULL")
+    refunded = {row["subject"] for row in movements if row["kind"] == "refund"}
+    charges = {row["reference"]: row["amount_minor"] for row in movements if row["kind"] == "charge"}
+    standing = {reference: amount for reference, amount in charges.items() if reference not in refunded}
+    paid = {row["order_id"]: row for row in payments if row["state"] == "paid"}
+    known = {row["reference"] for row in paid.values()}
+    broken = [
+        f"charge {reference} of {amount} belongs to no paid order"
+        for reference, amount in standing.items()
+        if reference not in known
+    ]
+    for order in orders:
+        payment = paid.get(order["id"])
+        if order["captured"] and payment is None:
+            broken.append(f"order {order['number']} counts as paid and has no payment")
+        elif payment is not None and standing.get(payment["reference"]) != order["total_minor"]:
+            charged = standing.get(payment["reference"])
+            broken.append(f"order {order['number']} costs {order['total_minor']}, and {charged} was charged for it")
     return broken
 
 

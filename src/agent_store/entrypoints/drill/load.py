@@ -89,7 +89,7 @@ class Customers:
         """New customers who say one thing each and wait for nobody, so many a second, until `stop`: what the webhook does
         is seen however long the answers take. Returns when all has been acknowledged."""
         loop = asyncio.get_running_loop()
-        begun: list[asyncio.Task[None]] = []
+        begun: list[asyncio.Task[str]] = []
         began = loop.time()
         while not stop.is_set():
             self.load.customers += 1
@@ -159,7 +159,9 @@ class Customers:
     async def _offered(self, who: str, choice: str) -> None:
         """Until it can be tapped. What is not offered in time is tapped all the same, as people do on old buttons."""
         deadline = time.monotonic() + self._patience / 3
-        while choice not in self._platform.choices.get(who, ()) and time.monotonic() < deadline:
+        while choice not in self._platform.choices.get(who, ()):
+            if time.monotonic() > deadline:
+                return
             await asyncio.sleep(0.05)
 
     def _heard(self, who: str) -> int:

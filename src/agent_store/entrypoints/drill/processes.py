@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import httpx
 
@@ -93,7 +94,7 @@ class StoreProcess(Program):
             self.starts += 1
             self._asked = self._paused = False
             since = time.monotonic()
-            while self.lives:
+            while self.lives:  # noqa: ASYNC110  # a process that ends sets no event
                 await asyncio.sleep(0.05)
             self.is_ready = False
             if not self._asked:
@@ -166,8 +167,7 @@ class StoreProcess(Program):
         if not self.lives:
             return False
         with contextlib.suppress(OSError):
-            with open(f"/proc/{self.pid}/stat", encoding="utf-8") as file:
-                return file.read().rpartition(")")[2].split()[0] == "T"
+            return Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "T"
         return self._paused
 
     async def close(self) -> None:
