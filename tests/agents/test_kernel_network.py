@@ -762,7 +762,6 @@ async def test_a_consumer_that_hangs_holds_up_neither_the_others_nor_the_publish
             for process in fleet.living:
                 await process.tick()
             await asyncio.sleep(0.005)
-        print(await fleet.rows(select(tables.outbox)), steward.reconciler.__dict__)
         assert await texts(fleet) == ["other a"]
         assert await fleet.unpublished() == 0
         hangs.set()

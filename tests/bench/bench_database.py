@@ -106,7 +106,7 @@ async def store(url: str) -> Any:
             published.clear()
 
             async def work(unit: Any) -> None:
-                await unit.db.run(journal.MARK_PUBLISHED, {"keys": keys})
+                await journal.mark_published(unit.db, keys)
 
             await store.run(work)
 

@@ -257,7 +257,7 @@ async def test_an_event_that_breaks_a_limit_is_refused_and_its_neighbours_go(sho
 async def test_an_event_that_the_broker_refuses_is_not_sent_and_its_neighbours_are(shop: Shop) -> None:
     bus = await shop.bus()
     async with shop.channel() as channel:
-        full = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
+        full: dict[str, Any] = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
         queue = await channel.declare_queue(f"{shop.prefix}.full", durable=True, arguments=full)
         await queue.bind(f"{shop.prefix}.events", f"-.{Rare.event_type}")
         async with asyncio.timeout(30):
@@ -395,8 +395,7 @@ async def test_neighbours_pass_one_that_is_held(shop: Shop) -> None:
     await shop.until_waiting("orders", 1)
 
 
-async def test_a_poison_message_of_a_broken_program_ends_at_the_dead_letters(shop: Shop, monkeypatch: Any) -> None:
-    monkeypatch.setattr("agent_store.adapters.bus.rabbitmq_session.BREAKAGES", 2)
+async def test_a_poison_message_of_a_broken_program_ends_at_the_dead_letters(shop: Shop) -> None:
     poison = event()
 
     async def handle(event: Envelope) -> None:
@@ -404,7 +403,7 @@ async def test_a_poison_message_of_a_broken_program_ends_at_the_dead_letters(sho
             raise KeyError("a mistake in the program")
 
     heard, dead = FakeIntake(handle), Graveyard()
-    bus = await shop.bus(orders, intake=heard, dead=dead)
+    bus = await shop.bus(orders, intake=heard, dead=dead, breakages=2)
     neighbours = [event() for _ in range(50)]
     assert all(await bus.publish([poison, *neighbours]))
     await eventually(lambda: len(dead.kept) == 1)

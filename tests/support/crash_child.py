@@ -215,7 +215,7 @@ def _wrap(store: EmbeddedStore, fuse: Fuse, brain: Brain) -> None:
     store.store._writer = Connection(store.store._writer, fuse)  # type: ignore[assignment]
     store.store.on_commit(lambda events, timers: fuse.burn("after publish"))
     ports = runtime.world.ports
-    ports[WhatsAppApi] = Around(store.graph, fuse, "send", "Graph request")
+    ports[WhatsAppApi] = Around(ports[WhatsAppApi], fuse, "send", "Graph request")
     ports[PaymentProvider] = Around(ports[PaymentProvider], fuse, "charge", "charge")
     thinking: Any = Around(brain, fuse, "think", "thought")
     rules: Any = thinking if brain.name == "rules" else RulesBrain()

@@ -72,7 +72,7 @@ async def answer(verdicts: list[str], order: list[int], together: int) -> Broker
             raise TemporaryError("not now")
         return cast("Verdict", verdict)
 
-    session = Session(cast("Channel", broker), "orders", take, set(), NoMetrics())
+    session = Session(cast("Channel", broker), "orders", take, set(), NoMetrics(), breakages=20)
     await session.begin("orders", 100)
     for tag in ends:
         broker.unanswered.add(tag)
@@ -114,7 +114,7 @@ async def test_a_session_that_has_lost_its_channel_answers_no_more_and_lets_work
         return "ack"
 
     tasks: set[asyncio.Task[None]] = set()
-    session = Session(cast("Channel", broker), "orders", take, tasks, NoMetrics())
+    session = Session(cast("Channel", broker), "orders", take, tasks, NoMetrics(), breakages=20)
     await session.begin("orders", 100)
     broker.unanswered.add(1)
     await broker.bring(message(1))

@@ -83,3 +83,26 @@ def test_the_settings_page_of_the_docs_is_fresh() -> None:
     assert page.read_text("utf-8") == settings.page(), (
         "docs/settings.md is stale: write entrypoints.settings.page() there"
     )
+
+
+def test_a_triggers_request_outlives_a_turn() -> None:
+    with pytest.raises(InvalidInput, match="AGENT_STORE_ANSWER_WITHIN"):
+        load({"AGENT_STORE_BUS": "knative", "AGENT_STORE_ANSWER_WITHIN": "60", "AGENT_STORE_TURN_LIMIT": "60"})
+    assert load({"AGENT_STORE_BUS": "knative"}).answer_within > load({}).turn_limit
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://host/store"),
+        ("BUS", "kafka://host"),
+        ("BUS_PREFIX", "a b"),
+        ("BUS_PREFETCH", "0"),
+        ("KEYS", "no-secret"),
+        ("KEYS", "one:short"),
+    ],
+)
+def test_what_several_processes_need_is_checked_at_the_start(name: str, value: str) -> None:
+    with pytest.raises(InvalidInput, match=f"AGENT_STORE_{name}") as refusal:
+        load({f"AGENT_STORE_{name}": value})
+    assert name not in ("DATABASE_URL", "BUS", "KEYS") or value not in refusal.value.message, "a secret is not shown"

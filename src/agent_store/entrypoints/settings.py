@@ -251,6 +251,12 @@ class Settings:
                 "AGENT_STORE_OPENAI_API_KEY: the brain is openai, so give a key (or another AGENT_STORE_OPENAI_URL)"
             )
 
+        if self.bus == "knative" and self.answer_within <= self.turn_limit:
+            raise InvalidInput(
+                "AGENT_STORE_ANSWER_WITHIN: a Trigger's request must stay open longer than a turn "
+                f"(AGENT_STORE_TURN_LIMIT is {self.turn_limit.total_seconds():g} s)"
+            )
+
     @property
     def database(self) -> Path:
         return self.data / "store.sqlite3"
@@ -280,16 +286,18 @@ def load(environment: Mapping[str, str] | None = None, **options: object) -> Set
         if name not in known:
             warnings.warn(f"{name}: there is no such setting; docs/settings.md lists them all", stacklevel=2)
             continue
-        values[known[name].name] = _parsed(name, raw, known[name].metadata["parse"])
+        item = known[name]
+        values[item.name] = _parsed(name, raw, item.metadata["parse"], secret=not item.repr)
     values.update({name: value for name, value in options.items() if value is not None})
     return Settings(**values)
 
 
-def _parsed(name: str, raw: str, parse: Callable[[str], T]) -> T:
+def _parsed(name: str, raw: str, parse: Callable[[str], T], *, secret: bool = False) -> T:
     try:
         return parse(raw)
     except ValueError as error:
-        raise InvalidInput(f"{name}={raw!r}: {error}") from error
+        shown = "…" if secret else repr(raw)
+        raise InvalidInput(f"{name}={shown}: {error}") from None
 
 
 def with_port(settings: Settings, port: int) -> Settings:

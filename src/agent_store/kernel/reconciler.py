@@ -120,7 +120,8 @@ class Reconciler:
         for name in self._missing.keys() - expected:  # no longer deployed: nothing is missing there
             del self._missing[name]
         await worker.forget(worker.standing_still(_FORGET))
-        while len(self._watched) > 1 and self._watched[1][0] <= now - self._patience.lost:
+        oldest = now - max(self._patience.lost, self._patience.stale)
+        while len(self._watched) > 1 and self._watched[1][0] <= oldest:
             self._watched.popleft()
 
     def _seen_before(self, moment: float) -> int:
@@ -178,7 +179,7 @@ class Reconciler:
 
     async def _mark(self, keys: list[tuple[str, str]]) -> None:
         async def work(unit: Unit) -> None:
-            await unit.db.run(journal.MARK_PUBLISHED, {"keys": keys})
+            await journal.mark_published(unit.db, keys)
 
         await self._world.store.run(work)
 

@@ -207,7 +207,7 @@ class Steward:
         while published := self._dispatcher.take_published(_MARKS):
 
             async def work(unit: Unit, published: list[tuple[str, str]] = published) -> None:
-                await unit.db.run(journal.MARK_PUBLISHED, {"keys": published})
+                await journal.mark_published(unit.db, published)
 
             try:
                 await self._world.store.run(work)

@@ -52,6 +52,7 @@ class RabbitMqBus:
         connect_timeout: timedelta = timedelta(seconds=10),
         ssl_context: ssl.SSLContext | None = None,
         name: str = "agent-store",
+        breakages: int = 20,
         dead: KeepDead | None = None,
         clock: Clock | None = None,
         metrics: Metrics | None = None,
@@ -60,12 +61,14 @@ class RabbitMqBus:
 
         `prefetch`: messages that a consumer holds at once. `name`: what the broker's management shows.
         `dead`: takes in what lands on the dead-letter queue; for the one process that keeps it.
-        Raises ValueError for an address that is none.
+        `breakages`: deliveries after which a message on which our own program breaks (neither TemporaryError nor a dead
+        letter of the inbox: a mistake) goes to the dead letters. Raises ValueError for an address that is none.
         """
         patience = self._patience = connect_timeout.total_seconds()
         self.topology = Topology(prefix)
         self._signer = signer
         self._prefetch = prefetch
+        self._breakages = breakages
         self._dead = dead
         self._clock = clock or SystemClock()
         self._metrics = metrics or NoMetrics()
@@ -158,7 +161,9 @@ class RabbitMqBus:
                     queue = self.topology.queue(name)
                     await self.topology.declare_queue(connection, name)
                 channel = await open_channel(connection)
-            session = tap.session = Session(channel, name, taker(connection), tap.tasks, self._metrics)
+            session = tap.session = Session(
+                channel, name, taker(connection), tap.tasks, self._metrics, breakages=self._breakages
+            )
             try:
                 if tap.closed:
                     return

@@ -15,13 +15,12 @@ import structlog
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.channel import Channel
-from pamqp.exceptions import PAMQPException
 
 from agent_store.kernel.errors import TemporaryError
 
 _log = structlog.get_logger("agent_store.rabbitmq")
 
-TROUBLE = (AMQPError, OSError, ChannelInvalidStateError, PAMQPException)
+TROUBLE = (AMQPError, OSError, ChannelInvalidStateError)
 """What a broker or the way to it may do to us (time-outs are OSErrors)."""
 
 HEARTBEAT = 10

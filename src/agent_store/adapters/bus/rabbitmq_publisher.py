@@ -68,6 +68,13 @@ class Publisher:
     async def publish(self, events: Sequence[Envelope]) -> list[bool]:
         """See `kernel.bus.Bus`."""
         results = [False] * len(events)
+        if not events:
+            return results
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        if not await self._connected(deadline) or (pipeline := self._pipeline) is None:
+            self._metrics.count("bus_unconfirmed", len(events), reason="away")
+            return results
         places: list[int] = []
         messages: list[Outgoing] = []
         for place, event in enumerate(events):
@@ -78,11 +85,6 @@ class Publisher:
         if not messages:
             return results
         confirmed = [False] * len(messages)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience
-        if not await self._connected(deadline) or (pipeline := self._pipeline) is None:
-            self._metrics.count("bus_unconfirmed", len(messages), reason="away")
-            return results
         began = loop.time()
         sending = asyncio.ensure_future(pipeline.send(messages, confirmed))
         try:

@@ -28,9 +28,6 @@ Take = Callable[[DeliveredMessage], Awaitable[Verdict]]
 LONGEST_HOLD = 15.0
 """Seconds that a message is held at most before it goes back to its queue."""
 
-BREAKAGES = 20
-"""Deliveries after which a message that breaks its taking, by a mistake in our program, is refused."""
-
 
 def deliveries(message: DeliveredMessage) -> int:
     """How often it has come before: a quorum queue counts."""
@@ -43,14 +40,17 @@ class Session:
     and the message comes again."""
 
     def __init__(
-        self, channel: Channel, name: str, take: Take, tasks: set[asyncio.Task[None]], metrics: Metrics
-    ) -> None:
-        """`tasks`: what is being taken, of this session and those before it."""
+        self, channel: Channel, name: str, take: Take, tasks: set[asyncio.Task[None]], metrics: Metrics,
+        *, breakages: int,
+    ) -> None:  # fmt: skip
+        """`tasks`: what is being taken, of this session and those before it. `breakages`: deliveries after which a
+        message that breaks its taking, by a mistake in our program, is refused."""
         self._channel = channel
         self._name = name
         self._take = take
         self._metrics = metrics
         self._tasks = tasks
+        self._breakages = breakages
         self._tag = ""
         self._leaving = asyncio.Event()
         self._cancelled = asyncio.Event()
@@ -132,7 +132,7 @@ class Session:
         times = deliveries(message)
         _log.error("bus.take_broken", consumer=self._name, deliveries=times, exc_info=error)
         self._metrics.count("bus_given_back", consumer=self._name, code="broken")
-        if times < BREAKAGES:
+        if times < self._breakages:
             self._spawn(self._give_back(message, None))
         else:
             self._backs.append((message.delivery_tag or 0, False))
