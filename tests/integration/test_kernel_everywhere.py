@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from agent_store.entrypoints.programs import Postgres, RabbitMQ
 from tests.agents import (
     test_kernel_handling,
     test_kernel_processes,
@@ -18,12 +20,12 @@ from tests.agents import (
     test_kernel_tools,
     test_kernel_trail,
 )
+from tests.support import everywhere
 from tests.support.backends import Backend, current, sqlite
 from tests.support.databases import Databases
-from tests.support.everywhere import memory
 
 _SUITE = (test_kernel_handling, test_kernel_processes, test_kernel_time, test_kernel_tools, test_kernel_trail)
-_BACKENDS = ["memory-sqlite", "memory-postgresql"]
+_BACKENDS = ["memory-sqlite", "memory-postgresql", "rabbitmq-postgresql", "knative-postgresql"]
 
 
 def _tests_of(module: ModuleType) -> dict[str, object]:
@@ -41,15 +43,31 @@ for _module in _SUITE:
         globals()[_name] = _test
 
 
+@pytest.fixture(scope="session")
+def _knative(rabbitmq: RabbitMQ, knative_bin: Path) -> Generator[everywhere.Shared]:
+    yield from everywhere.shared_knative(rabbitmq.url, knative_bin)
+
+
+@pytest.fixture(scope="session")
+def _databases(postgres: Postgres) -> Databases:
+    return Databases(postgres)
+
+
 @pytest.fixture(params=_BACKENDS, autouse=True)
 def backend(request: pytest.FixtureRequest) -> Generator[Backend]:
     """The bus and the database of this run of a test."""
     bus, _, store = request.param.partition("-")
     only = request.node.get_closest_marker("only")
-    if only is not None and only.kwargs.get("bus", bus) != bus:
+    if only is not None and bus not in only.kwargs["bus"].split():
         pytest.skip(only.kwargs["reason"])
-    database = sqlite if store == "sqlite" else Databases(request.getfixturevalue("postgres")).stores()
-    broker = {"memory": memory}[bus]
+    needed = request.getfixturevalue
+    database = sqlite if store == "sqlite" else needed("_databases").stores()
+    if bus == "rabbitmq":
+        broker = everywhere.rabbitmq(needed("rabbitmq"))
+    elif bus == "knative":
+        broker = everywhere.knative(needed("_knative"))
+    else:
+        broker = everywhere.memory
     current.backend = Backend(database, broker, store, bus)
     yield current.backend
     current.backend = Backend()

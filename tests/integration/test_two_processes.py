@@ -45,12 +45,12 @@ from agent_store.contracts.whatsapp import InboundContent, WhatsAppMessageReceiv
 from agent_store.kernel import tables
 from agent_store.kernel.context import Row
 from agent_store.kernel.contexts import TransactionContext
-from agent_store.kernel.errors import Conflict, StaleSpeaker
+from agent_store.kernel.errors import Conflict, StaleSpeaker, TemporaryError
 from agent_store.kernel.event import Event
 from agent_store.kernel.ids import ConversationId, CustomerId, OrderId, Sku
 from agent_store.kernel.money import Money
 from agent_store.kernel.store import Unit
-from agent_store.kernel.tool import Principal
+from agent_store.kernel.tool import Principal, Tool
 from tests.agents.selling import ADDRESS, DRESS, STAFF, Shop, customer
 from tests.agents.test_inventory import LOCATIONS, reserve, stocked
 from tests.support.backends import Backend, Buses, Stores, current
@@ -116,13 +116,39 @@ async def whoever(outcomes: Iterable[Any]) -> list[Any]:
     return await asyncio.gather(*outcomes, return_exceptions=True)
 
 
+S = TypeVar("S", bound=TestStore)
+
+
+@asynccontextmanager
+async def pair(one: S, two: S) -> AsyncGenerator[tuple[S, S]]:
+    async with one:
+        two.neighbours = [one]
+        async with two:
+            one.neighbours = [two]
+            yield one, two
+            one.neighbours = []
+
+
+R = TypeVar("R")
+
+
+async def insist(store: TestStore, call: Tool[R], who: Principal, key: str) -> R:
+    """As a client does: a temporary failure is tried again under the same key."""
+    for _ in range(5):
+        try:
+            return await store.call(call, who, key=key)
+        except TemporaryError:
+            await asyncio.sleep(0)
+    return await store.call(call, who, key=key)
+
+
 # --- stock -----------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
 async def shelves() -> AsyncGenerator[tuple[TestStore, TestStore]]:
     ports = {InventorySettings: InventorySettings(low_stock=0)}
-    async with TestStore([inventory], ports=ports) as one, TestStore([inventory], ports=ports) as two:
+    async with pair(TestStore([inventory], ports=ports), TestStore([inventory], ports=ports)) as (one, two):
         await one.call(ImportLocations(locations=LOCATIONS), STAFF)
         await settle(one, two)
         yield one, two
@@ -246,18 +272,21 @@ async def test_stock_under_random_commands_from_two_processes(rng: random.Random
 
 @asynccontextmanager
 async def shops(stock: dict[str, int]) -> AsyncGenerator[tuple[Shop, Shop]]:
+    two = Shop(stock)
     async with Shop(stock) as one:
-        await settle(one.store)
-        async with Shop(stock) as two:
+        two.store.neighbours = [one.store]
+        async with two:
+            one.store.neighbours = [two.store]
             await settle(one.store, two.store)
             yield one, two
+            one.store.neighbours = []
 
 
 async def test_one_cart_effect_a_key_and_no_line_is_lost() -> None:
     async with shops({DRESS: 100}) as (one, two):
         who = customer("c1")
         calls = [
-            shop.store.call(AddToCart(sku=DRESS), who, key=f"k{number}") for number in range(8) for shop in (one, two)
+            insist(shop.store, AddToCart(sku=DRESS), who, f"k{number}") for number in range(8) for shop in (one, two)
         ]
         views = await asyncio.gather(*calls)
         assert all(views[n] == views[n + 1] for n in range(0, 16, 2)), "the same key has the same answer"
@@ -274,7 +303,7 @@ async def test_one_order_a_checkout() -> None:
         await asyncio.gather(*(one.store.call(AddToCart(sku=DRESS), who, key="add") for who in people))
         place = PlaceOrder(cart_version=1, delivery="delivery", service="economico", address=ADDRESS)
         calls = [
-            shop.store.call(place, who, key=key)
+            insist(shop.store, place, who, key)
             for who in people
             for key in ("first tap", "second tap")
             for shop in (one, two)
@@ -358,7 +387,7 @@ def message(n: int, wa_id: str, **more: Any) -> WhatsAppMessageReceived:
 
 
 async def test_one_customer_a_phone_number_and_one_conversation_with_every_message_in_it() -> None:
-    async with ChatStore() as one, ChatStore() as two:
+    async with pair(ChatStore(), ChatStore()) as (one, two):
         people = [f"55119{n:08d}" for n in range(8)]
         sent = [message(n, who, at=one.clock.now(), name=f"Ana {n}") for who in people for n in range(6)]
         await asyncio.gather(*((one, two)[n % 2].publish(each) for n, each in enumerate(sent)))
@@ -381,7 +410,7 @@ async def test_one_customer_a_phone_number_and_one_conversation_with_every_messa
 
 
 async def test_a_conversation_is_in_the_queue_once_and_goes_to_one_person() -> None:
-    async with ChatStore() as one, ChatStore() as two:
+    async with pair(ChatStore(), ChatStore()) as (one, two):
         await one.publish(message(1, "5511", at=one.clock.now()))
         await settle(one, two)
         (turn,) = events(ChatMessageNew, one, two)
@@ -409,7 +438,7 @@ async def test_a_conversation_is_in_the_queue_once_and_goes_to_one_person() -> N
 
 
 async def test_a_speaker_whose_time_is_over_is_refused_and_one_who_was_let_in_is_waited_for() -> None:
-    async with ChatStore() as one, ChatStore() as two:
+    async with pair(ChatStore(), ChatStore()) as (one, two):
         await one.publish(message(1, "5511", at=one.clock.now()))
         await settle(one, two)
         (turn,) = events(ChatMessageNew, one, two)
@@ -448,7 +477,7 @@ async def test_a_speaker_whose_time_is_over_is_refused_and_one_who_was_let_in_is
 
 
 async def test_two_tools_of_one_turn_remember_both_and_a_stale_one_nothing() -> None:
-    async with ChatStore() as one, ChatStore() as two:
+    async with pair(ChatStore(), ChatStore()) as (one, two):
         await one.publish(message(1, "5511", at=one.clock.now()))
         await settle(one, two)
         (turn,) = events(ChatMessageNew, one, two)

@@ -178,6 +178,10 @@ class MemoryBus:
         return name in self._names
 
     @property
+    def healthy(self) -> bool:
+        return True
+
+    @property
     def listening(self) -> bool:
         return True  # a queue stands as soon as its consumer has been added
 

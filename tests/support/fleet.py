@@ -149,6 +149,14 @@ class ProcessBus:
         self._intake = intake
         await self.bus.start(self, consumers)
 
+    @property
+    def listening(self) -> bool:
+        return True
+
+    @property
+    def healthy(self) -> bool:
+        return True
+
     async def receive(self, event: Envelope, *, consumer: str | None = None, until: Until = "recorded") -> None:
         assert self._intake is not None
         await self._intake.receive(event, consumer=consumer, until=until)
@@ -237,6 +245,8 @@ class Fleet:
         process = Process(self, consumers, store, ProcessBus(self.broker.bus(), gate), gate)
         self.processes.append(process)
         await process.runtime.start(watch=False)
+        if owned:  # the store that this looks with finds the tables too
+            await self._first.create({one.agent.name: one.agent.tables for one in consumers if one.agent.tables}, {})
         return process
 
     async def steward(

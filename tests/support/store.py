@@ -73,6 +73,8 @@ class TestStore:
         self._parts = contextlib.AsyncExitStack()
         self._stores: Stores
         self._buses: Buses
+        self.neighbours: list[TestStore] = []
+        """Other processes on the same database and bus, which settle with this one."""
 
     async def __aenter__(self) -> TestStore:
         self._stores = await self._parts.enter_async_context(self.backend.database(self.path.parent))
@@ -94,6 +96,8 @@ class TestStore:
             self.runtime.steward.duties.append(self.reconciler.tick)
         self.runtime.listeners.append(self._committed)
         await self.runtime.start(watch=False)
+        while self.runtime.network is not None and not self.runtime.network.bus.listening:
+            await asyncio.sleep(0.002)  # the broker's answers to many questions
 
     def _committed(self, events: Sequence[Envelope]) -> None:
         self.envelopes.extend(events)
@@ -120,7 +124,8 @@ class TestStore:
             await self.runtime.settle()
             while self.runtime.network is not None and not await self._has_arrived():
                 await asyncio.sleep(0.002)  # what is on its way in a broker tells nobody when it comes
-                await self.runtime.settle()
+                for one in (self, *self.neighbours):
+                    await one.runtime.settle()
 
     async def _has_arrived(self) -> bool:
         """On a network: all that was committed is with the broker, and every consumer that runs here has recorded what

@@ -17,7 +17,7 @@ import uvloop
 
 from agent_store.adapters.directory import write_durably
 from agent_store.adapters.telemetry import logs
-from agent_store.entrypoints.listen import bind
+from agent_store.entrypoints.listen import HttpServer, bind
 from agent_store.entrypoints.served import ServedProcess, StewardProcess
 from agent_store.entrypoints.settings import Settings, with_port
 
@@ -31,8 +31,7 @@ async def _serve(settings: Settings, make: Make) -> None:
         process.door(), interface="asgi3", log_config=None, access_log=False,
         timeout_graceful_shutdown=max(1, int(settings.grace.total_seconds())),
     )  # fmt: skip
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # ours below, also before it serves
+    server = HttpServer(config)
     stop = asyncio.Event()
     run_file = settings.data / "run.json"
     loop = asyncio.get_running_loop()

@@ -18,7 +18,7 @@ from agent_store.adapters.directory import write_durably
 from agent_store.adapters.telemetry import logs
 from agent_store.console.pages import mount_pages
 from agent_store.entrypoints.embedded import DataLock, EmbeddedStore, FrontDoor
-from agent_store.entrypoints.listen import bind
+from agent_store.entrypoints.listen import HttpServer, bind
 from agent_store.entrypoints.settings import Settings, with_port
 
 
@@ -60,8 +60,7 @@ async def serve(settings: Settings) -> None:
     config = uvicorn.Config(
         FrontDoor(store), interface="asgi3", log_config=None, access_log=False, timeout_graceful_shutdown=5
     )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # ours below, also before it serves
+    server = HttpServer(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

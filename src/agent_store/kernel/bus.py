@@ -22,8 +22,8 @@ class Intake(Protocol):
         """Hand an event to one consumer of this process by its name, or (None) to all that hear it.
 
         Returns when its inbox has it for good (`recorded`: whatever happens now, it is handled once and without the
-        broker), or when its handling has ended (`handled`: done, a dead letter, or parked). An event that nobody here
-        hears is taken and forgotten. Handing the same event in again while it is being handled joins that handling.
+        broker), or when there is nothing to do for it now (`handled`: it is done, a dead letter, or waits for its turn or
+        its next try). An event that nobody here hears is taken and forgotten. Handing the same event in again while it is being handled joins that handling.
 
         Raises TemporaryError when the inbox cannot take it now, or this process drains: the broker keeps it.
         """
@@ -65,6 +65,12 @@ class Bus(Protocol):
     def listening(self) -> bool:
         """Whether what its consumers need stands at the broker now: an event that is published before that is not theirs
         until the steward finds it missing."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """False when a mistake of the program has ended a part of it, which only a restart brings back. A broker that is
+        away is no such thing."""
         ...
 
     async def publish(self, events: Sequence[Envelope]) -> list[bool]:

@@ -45,6 +45,8 @@ PARKED_LOOK = timedelta(milliseconds=250)
 """How often an early event looks whether another worker has ended its predecessor."""
 LANE_ROOM = 16
 """Deliveries of a network that stand in one lane before those that come are recorded while they wait."""
+SLOW_ROOM = 2
+"""The same behind a process, which takes its time."""
 SHELF = 20_000
 """Deliveries in memory beyond which that ends: what comes then is held by the broker."""
 PROCESS_LIMIT = 256
@@ -106,6 +108,8 @@ class _Arrival:
 @dataclass(slots=True, eq=False)
 class _Lane:
     waiting: deque[Delivery] = field(default_factory=deque[Delivery])
+    slow: bool = False
+    """A process is being handled."""
     held: bool = False
     """Its first delivery is a retry that is not due yet, and keeps the others behind it."""
 
@@ -280,7 +284,7 @@ class Dispatcher:
             lane.waiting.append(delivery)
             if not lane.held:
                 self._count(1)
-            if lane.held or len(lane.waiting) > LANE_ROOM:
+            if lane.held or len(lane.waiting) > (SLOW_ROOM if lane.slow else LANE_ROOM):
                 self._shelve(delivery)
             return
         lane = self._lanes[key] = _Lane()
@@ -303,7 +307,9 @@ class Dispatcher:
                 self._shelve(waiting)
             self._wait(due, lambda: self._resume(key, lane))
             return
-        self._begin(self._handle(key, lane, lane.waiting.popleft()))
+        delivery = lane.waiting.popleft()
+        lane.slow = delivery.subscription.kind == "process"
+        self._begin(self._handle(key, lane, delivery))
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -336,6 +342,8 @@ class Dispatcher:
                 delivery.shelving = False
             if new:
                 self._recorded(delivery)
+                if delivery.arrival is not None:
+                    delivery.arrival.end()
 
         self._begin(shelve())
 
@@ -765,6 +773,8 @@ class Dispatcher:
         await self._world.store.run(work, agent=delivery.consumer.agent.name)
         self._recorded(delivery)
         delivery.not_before = due
+        if delivery.arrival is not None:
+            delivery.arrival.end()
         return "retried"
 
     async def _bury(self, delivery: Delivery, reason: str, error: str) -> str:

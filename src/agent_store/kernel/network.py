@@ -77,7 +77,7 @@ class Network:
 
     @property
     def healthy(self) -> bool:
-        return self.relay.healthy and (self._beating is None or not self._beating.done())
+        return self.relay.healthy and self.bus.healthy and (self._beating is None or not self._beating.done())
 
     async def tick(self) -> None:
         """Beat, and take over what nobody sees to, when the time has come."""

@@ -155,6 +155,11 @@ class KnativeBus:
         """Its Triggers are the operator's to look after."""
         return True
 
+    @property
+    def healthy(self) -> bool:
+        """It has no tasks of its own that could end."""
+        return True
+
     async def start(self, intake: Intake, consumers: Sequence[Consumer]) -> None:
         """Nothing to declare: Triggers are the operator's. Requests are taken from now on."""
         self._intake, self._draining = intake, False

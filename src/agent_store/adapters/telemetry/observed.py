@@ -123,6 +123,10 @@ class ObservedBus:
     def listening(self) -> bool:
         return self._bus.listening
 
+    @property
+    def healthy(self) -> bool:
+        return self._bus.healthy
+
     async def publish(self, events: Sequence[Envelope]) -> list[bool]:
         sending = [spans.sending(self._tracing, event, self._system) for event in events] if self._tracing.on else ()
         started = time.perf_counter()

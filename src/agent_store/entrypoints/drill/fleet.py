@@ -289,7 +289,8 @@ class Fleet:
         parts = {
             "inbox": "kernel_inbox WHERE state NOT IN ('done', 'dead')",
             "outbox": "kernel_outbox WHERE NOT published",
-            "timers": f"kernel_timers WHERE {soon} < {time.time() + 5}",  # numbers of our own
+            # The end of a turn's time is waited for by nobody once the turn is answered.
+            "timers": f"kernel_timers WHERE {soon} < {time.time() + 5} AND body NOT LIKE '%store.chat.turn.expired%'",
             "sends": "whatsapp_sends WHERE state IN ('queued', 'attempting', 'doubtful')",
             "turns": "conversations_conversations WHERE answered < turn AND speaker = 'bot'",
         }

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from agent_store.agents.whatsapp.api import sign
-from agent_store.entrypoints.listen import bind
+from agent_store.entrypoints.listen import HttpServer, bind
 
 _PATIENCE = 0.1
 """Seconds between two tries to deliver: until somebody says 200, as the real platform does for days."""
@@ -55,10 +55,9 @@ class Platform:
         self._numbers = itertools.count(1)
         self._reports: set[asyncio.Task[None]] = set()
         self._listener = bind("127.0.0.1", 0)
-        self._server = uvicorn.Server(
+        self._server = HttpServer(
             uvicorn.Config(self._app, log_config=None, access_log=False, lifespan="off", interface="asgi3")
         )
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # not the process's server
         self._task: asyncio.Task[None] | None = None
         self._http = httpx.AsyncClient(
             trust_env=False, timeout=_GIVES_UP, limits=httpx.Limits(max_connections=None, max_keepalive_connections=20)
