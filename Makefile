@@ -31,7 +31,7 @@ test: setup ## every test; as root on Debian it installs the components that tes
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
 test-quick: setup ## unit and agent tests only: no service, under a minute
-	@$(BIN)/pytest tests/unit tests/agents -m "not slow"
+	@$(BIN)/pytest tests/unit tests/agents -m "not slow" --store=sqlite
 
 check: setup ## format, lint, types, layers, dependencies, contracts
 	@$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Context, Repository
-from agent_store.kernel.dispatcher import MAX_BACKOFF, backoff
+from agent_store.kernel.delivery import MAX_BACKOFF, backoff
 from agent_store.kernel.errors import Conflict, NotFound, PermanentError, TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.runtime import Runtime
@@ -24,6 +24,8 @@ from tests.support.store import TestStore
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+
+in_order = pytest.mark.only(bus="local memory rabbitmq", reason="Knative brings events in any order; this needs theirs")
 
 
 def ping(id: str, *, source: str = "/s", key: str | None = None, text: str = "", brand: str | None = None) -> Envelope:
@@ -73,7 +75,7 @@ async def test_the_same_id_of_the_same_source_is_one_event_and_of_another_source
         await put(store, ping("a"), ping("a", text="again"), ping("a", source="/other", text="other"))
         await put(store, ping("a", text="once more"))
         await store.settle()
-        assert await texts(store) == ["a", "other"]
+        assert sorted(await texts(store)) == ["a", "other"]
         assert len(store.events(Ping)) == 2
 
 
@@ -171,6 +173,7 @@ async def test_a_consumer_that_is_added_live_hears_what_comes_from_then_on_and_r
         await store.settle()
         await store.runtime.add(late)
         await store.runtime.add(late)  # known already: not twice
+        await store.listening()
         await put(store, ping("b"))
         await store.settle()
         await store.runtime.remove("late")
@@ -336,6 +339,7 @@ async def test_the_other_sides_hint_is_waited_for() -> None:
 # --- lanes -----------------------------------------------------------------------------------------------------
 
 
+@in_order
 async def test_a_partition_is_in_order_and_partitions_run_side_by_side() -> None:
     agent, gate, seen = Agent("kt"), asyncio.Event(), list[str]()
 
@@ -356,6 +360,7 @@ async def test_a_partition_is_in_order_and_partitions_run_side_by_side() -> None
         assert seen[3:] == ["a1 ends", "a2 begins", "a2 ends"]
 
 
+@in_order
 async def test_a_retry_holds_its_partition_and_no_other_and_the_store_is_settled_meanwhile() -> None:
     agent, fail = Agent("kt", tables=metadata), ["a1"]
 
@@ -424,7 +429,7 @@ async def test_early_ones_wait_until_the_gap_is_filled(kind: str) -> None:
         assert [state for _, _, state, _ in await inbox(store)].count("parked") == 2
         await say(store, 2)
         assert await texts(store) == ["1", "2", "3", "4"]
-        assert not store.runtime.dispatcher._parked
+        assert not store.runtime.dispatcher._parking.places
         await store.move(10 * SECOND)
         assert await texts(store) == ["1", "2", "3", "4"]
 
@@ -446,7 +451,8 @@ async def test_a_gap_that_is_never_filled_is_waited_for_as_long_as_was_said(kind
         assert await texts(store) == ["1"]
         await store.move(2 * SECOND)
         assert await texts(store) == ["1", "3", "4", "5"]
-        await say(store, 2, 6)
+        await say(store, 2)
+        await say(store, 6)
         assert await texts(store) == ["1", "3", "4", "5", "2", "6"]
 
 
@@ -468,7 +474,7 @@ async def test_what_was_parked_goes_on_at_once_when_its_turn_came_with_the_kill(
     async with TestStore([ordered()]) as store:
         await say(store, 1, 3)
         # As if the process had died between the commit of 2 and taking 3 out.
-        for delivery in next(iter(store.runtime.dispatcher._parked.values())):
+        for delivery in next(iter(store.runtime.dispatcher._parking.places.values())):
             delivery.event = Envelope(
                 id="x", source="/s", type="store.kt.version", time=NOW, subject="none", sequence=99
             )
@@ -680,6 +686,7 @@ async def test_what_a_full_disk_kept_from_being_marked_published_is_marked_later
 # --- drain and recovery ----------------------------------------------------------------------------------------
 
 
+@in_order
 async def test_a_drain_lets_running_work_finish_and_what_waits_resumes_at_the_next_start() -> None:
     agent, begun, gate = Agent("kt", tables=metadata), asyncio.Event(), asyncio.Event()
 
@@ -726,8 +733,11 @@ async def test_what_does_not_finish_within_the_grace_is_cancelled_and_resumes() 
         assert await inbox(store) == [("kt", store.envelopes[0].id, "done", 0)]
 
 
+@pytest.mark.only(
+    bus="local memory rabbitmq", reason="Knative's dispatcher brings fewer at a time than there are places"
+)
 async def test_a_drain_begins_no_process_that_waits_for_a_place() -> None:
-    from agent_store.kernel import dispatcher
+    from agent_store.kernel.handling import PROCESS_LIMIT
 
     agent, begun, gate = Agent("kt"), list[str](), asyncio.Event()
 
@@ -737,19 +747,20 @@ async def test_a_drain_begins_no_process_that_waits_for_a_place() -> None:
         await gate.wait()
 
     async with TestStore([agent]) as store:
-        for number in range(dispatcher.PROCESS_LIMIT + 3):
+        for number in range(PROCESS_LIMIT + 3):
             await store.publish(Job(id=str(number)))
-        await until(lambda: len(begun) == dispatcher.PROCESS_LIMIT)
+        await until(lambda: len(begun) == PROCESS_LIMIT)
         stopping = asyncio.create_task(store.runtime.stop(grace=5))
         await asyncio.sleep(0)
         gate.set()
         await stopping
-        assert len(begun) == dispatcher.PROCESS_LIMIT
+        assert len(begun) == PROCESS_LIMIT
         await store._open()
         await store.settle()
-        assert len(begun) == dispatcher.PROCESS_LIMIT + 3
+        assert len(begun) == PROCESS_LIMIT + 3
 
 
+@in_order
 async def test_recovery_takes_up_what_was_left_in_the_order_of_the_outbox() -> None:
     agent, fail = Agent("kt", tables=metadata), [True]
 
@@ -856,11 +867,13 @@ async def test_an_events_rarer_attributes_survive_the_outbox() -> None:
 
     @agent.on(Ping)
     async def hear(event: Ping, ctx: Context) -> None:
-        seen.append(ctx.event)
+        # A network adds its own.
+        seen.append(replace(ctx.event, extensions={"custom": ctx.event.extensions["custom"]}))
         raise TemporaryError("not now")
 
     rare = Envelope(id="a", source="/s", type="store.kt.ping", time=NOW, data=b'{"id":"a"}', dataschema="urn:x",
-                    datacontenttype="application/vnd.x+json", tracestate="a=1", extensions={"custom": "x"})  # fmt: skip
+                    datacontenttype="application/vnd.x+json", traceparent=f"00-{7:032x}-{7:016x}-01", tracestate="a=1",
+                    extensions={"custom": "x"})  # fmt: skip
     async with TestStore([agent]) as store:
         await put(store, rare)
         await store.settle()

@@ -484,7 +484,7 @@ async def test_a_fence_refuses_a_speaker_whose_time_is_over(kind: str) -> None:
     async with TestStore([agent]) as store:
         for token in ("", "3", "3", "5", "4", "", "5"):
             await store.publish(Job(id="1", text=token))
-        await store.settle()
+            await store.settle()
         (letter,) = await store.dead()
         assert letter.error.startswith("stale-speaker: somebody else speaks")
         assert [(row["agent"], row["token"]) for row in await store.rows(select(tables.fences))] == [("kt", 5)]

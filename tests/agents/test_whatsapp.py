@@ -30,6 +30,8 @@ from agent_store.contracts.whatsapp import (
 )
 from agent_store.kernel.errors import PermanentError, TemporaryError
 from agent_store.kernel.ids import ConversationId, CustomerId
+from agent_store.kernel.sql import insert
+from agent_store.kernel.store import Unit
 from agent_store.kernel.tool import Principal
 from tests.support.store import TestStore
 
@@ -285,6 +287,29 @@ async def test_a_status_that_names_only_the_wamid_finds_its_send_also_before_the
         await Intake(store).accept(parse(bare % (OUT.encode(), b"read")))
         await store.settle()
         assert told(store) == ["sent", "delivered", "read"]
+        assert await store.rows(select(tables.strays)) == []
+
+
+async def test_a_status_that_another_process_put_aside_while_its_send_ended_is_told_all_the_same() -> None:
+    async with gateway() as store:
+        await store.publish(command())
+        await store.settle()
+
+        (send,) = await store.rows(select(tables.sends))
+
+        async def put_aside(unit: Unit) -> None:  # neither transaction saw the other
+            row = {
+                "wamid": send["wamid"],
+                "status": "delivered",
+                "at": store.clock.now(),
+                "received_at": store.clock.now(),
+            }
+            await unit.db.run(insert(tables.strays), row)
+
+        await store.runtime.store.run(put_aside)
+        assert told(store) == ["sent"]
+        await store.move(timedelta(minutes=10))
+        assert told(store) == ["sent", "delivered"]
         assert await store.rows(select(tables.strays)) == []
 
 

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,7 +73,7 @@ async def _together(one: Callable[[int], Awaitable[None]], numbers: list[int]) -
 
 
 @contextlib.asynccontextmanager
-async def store(url: str) -> Any:
+async def store(url: str) -> AsyncGenerator[Load]:
     """The store's own: works that wait share a commit, rows go in by one statement a table."""
     from agent_store.adapters.db.postgres import PostgresStore
     from agent_store.kernel import journal, tables
@@ -119,7 +119,7 @@ async def store(url: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def sqlalchemy(url: str) -> Any:
+async def sqlalchemy(url: str) -> AsyncGenerator[Load]:
     """One transaction an event on SQLAlchemy's asyncio engine, all four statements in it."""
     from sqlalchemy import and_, bindparam, update
     from sqlalchemy.dialects.postgresql import insert
@@ -156,7 +156,7 @@ async def sqlalchemy(url: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def bare(url: str) -> Any:
+async def bare(url: str) -> AsyncGenerator[Load]:
     """The least that it can cost: asyncpg by hand, every statement for all of a batch at once, one batch after the other."""
     import asyncpg
     from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
@@ -202,9 +202,7 @@ async def measure(url: str) -> dict[str, dict[str, float]]:
     cpu: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     wall: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     async with contextlib.AsyncExitStack() as stack:
-        loads: dict[str, Load] = {
-            name: await stack.enter_async_context(make(url)) for name, make in CONTENDERS.items()
-        }
+        loads: dict[str, Load] = {name: await stack.enter_async_context(make(url)) for name, make in CONTENDERS.items()}
         for load in loads.values():
             await load([next(_numbers) for _ in range(EVENTS // 3)])
         gc.collect()

@@ -6,17 +6,18 @@ import asyncio
 import gc
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tests.bench.common import ROOT, Figure, percentile, rabbitmq_server
+from agent_store.entrypoints.programs import Absent
+from tests.bench import replies
+from tests.bench.bench_event import measure_echo
+from tests.bench.common import Figure, percentile, result_of
 
 HOPS = 4
 """received → turn → response → send: the events between a message and its durable reply."""
@@ -129,11 +130,7 @@ from tests.bench.bench_reply import measure
 with tempfile.TemporaryDirectory() as folder:
     print("RESULT", json.dumps(asyncio.run(measure(Path(folder)))))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    for line in done.stdout.splitlines():
-        if line.startswith("RESULT "):
-            return dict(json.loads(line[7:]))
-    raise RuntimeError(f"the bench of a reply failed:\n{done.stderr[-2000:]}")
+    return result_of(("-c", code))
 
 
 def run() -> list[Figure]:
@@ -149,12 +146,13 @@ def run() -> list[Figure]:
     for name, microseconds in sorted(best["way"].items(), key=lambda item: -item[1])[:12]:
         figures.append(Figure(f"  of the way: {name}", f"{microseconds / 1e3:.2f} ms a message"))
     cpu = statistics.median(result["used_us"] for result in runs)
-    if rabbitmq_server() is None:
-        figures.append(Figure("message → reply, CPU", f"{cpu / 1e3:.2f} ms", "no rabbitmq-server to compare with"))
-        return figures
-    from tests.bench.bench_event import measure_echo
-
-    hop = asyncio.run(measure_echo())
+    try:
+        hop = asyncio.run(measure_echo())
+    except Absent as error:
+        return [
+            *figures,
+            Figure("message → reply, CPU", f"{cpu / 1e3:.2f} ms", f"nothing to compare with: {error.message}"),
+        ]
     ratio = cpu / (hop * HOPS)
     figures.append(
         Figure(
@@ -162,7 +160,35 @@ def run() -> list[Figure]:
             f"{ratio:.2f} ×", "≤ 2 × the echo", ratio <= 2,
         )
     )  # fmt: skip
+    for mode in ("rabbitmq", "knative"):
+        try:
+            figures += _served(mode)
+        except Absent as error:
+            figures.append(Figure(f"message → reply on {mode}", f"not measured: {error.message}"))
     return figures
+
+
+def _served(mode: Literal["rabbitmq", "knative"]) -> list[Figure]:
+    """A store of six processes, webhook to Graph API."""
+    found = asyncio.run(replies.measure(mode, TEXTS, ROUNDS))
+    bare = found["bare"]
+    echo = "aio-pika echo" if mode == "rabbitmq" else "bare chain"
+    return [
+        Figure(
+            f"message → reply on {mode}, {replies.CUSTOMERS} at once",
+            f"{found['rate']:.0f}/s, p50 {found['busy'] * 1e3:.0f} ms, p99 {found['busy99'] * 1e3:.0f} ms",
+            f"{bare['rate'] / HOPS:.0f}/s: {echo}, {HOPS} hops", f"{found['rate'] / bare['rate'] * HOPS:.2f} ×",
+        ),
+        Figure(
+            f"message → reply on {mode}, one at a time", f"p50 {found['calm'] * 1e3:.0f} ms, p99 {found['calm99'] * 1e3:.0f} ms",
+            f"p50 {bare['calm'][0] * HOPS * 1e3:.1f} ms: {echo}, {HOPS} hops", f"{found['calm'] / bare['calm'][0] / HOPS:.1f} ×",
+        ),
+        Figure(
+            f"message → reply on {mode}, CPU of the processes", f"{sum(found['cpu'].values()) * 1e3:.1f} ms",
+            f"{bare['cpu_us'] * HOPS / 1e3:.2f} ms: {echo}, {HOPS} hops",
+        ),
+        *(Figure(f"  of it {name}", f"{seconds * 1e3:.1f} ms") for name, seconds in found["cpu"].items()),
+    ]  # fmt: skip
 
 
 __all__ = ["measure", "run", "tempfile"]

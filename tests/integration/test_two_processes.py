@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from agent_store.agents.inventory import tables as stock
 from agent_store.agents.inventory.agent import inventory
 from agent_store.agents.inventory.service import InventorySettings
 from agent_store.agents.orders.tables import orders
+from agent_store.agents.payments import service as payments_service
 from agent_store.agents.payments.tables import payments
 from agent_store.contracts.cart import AddToCart, GetCart
 from agent_store.contracts.chat import ChatMessageNew, CustomerNew, Remember
@@ -46,7 +47,7 @@ from agent_store.kernel import tables
 from agent_store.kernel.context import Row
 from agent_store.kernel.contexts import TransactionContext
 from agent_store.kernel.errors import Conflict, StaleSpeaker, TemporaryError
-from agent_store.kernel.event import Event
+from agent_store.kernel.event import Event, wrap
 from agent_store.kernel.ids import ConversationId, CustomerId, OrderId, Sku
 from agent_store.kernel.money import Money
 from agent_store.kernel.store import Unit
@@ -348,26 +349,43 @@ async def test_many_customers_want_the_last_units_and_as_many_get_them() -> None
         assert await one.store.dead() == []
 
 
-async def test_an_order_that_is_cancelled_while_its_payment_is_asked_for_has_no_open_link() -> None:
+@pytest.mark.parametrize("first", ["request", "cancellation"])
+async def test_an_order_that_is_cancelled_while_its_payment_is_asked_for_has_no_open_link(first: str) -> None:
     async with shops({DRESS: 1}) as (one, two):
+        ask = PaymentRequest(
+            order_id=OrderId("x"), order_number="AS-X", customer_id=CustomerId("c1"), brand="fashion",
+            amount=Money(minor=100), expires_at=one.clock.now() + timedelta(minutes=30),
+        )  # fmt: skip
+        cancel = CancelPayment(order_id=OrderId("x"), customer_id=CustomerId("c1"))
+        written, gate = asyncio.Event(), asyncio.Event()
 
-        def ask(n: int) -> PaymentRequest:
-            return PaymentRequest(
-                order_id=OrderId(f"x{n}"),
-                order_number=f"AS-{n}",
-                customer_id=CustomerId("c1"),
-                brand="fashion",
-                amount=Money(minor=100),
-                expires_at=one.clock.now() + timedelta(minutes=30),
-            )
+        def handling(shop: Shop, event: Event, *, slow: bool) -> Coroutine[Any, Any, None]:
+            consumer = next(one for one in shop.store.consumers if one.name == "payments")
+            envelope = wrap(event, id=event.event_type, source="/orders", time=shop.clock.now())
 
-        def cancel(n: int) -> CancelPayment:
-            return CancelPayment(order_id=OrderId(f"x{n}"), customer_id=CustomerId("c1"))
+            async def work(unit: Unit) -> None:
+                context = TransactionContext(shop.store.runtime.world, consumer, envelope, Principal(), "k", unit)
+                if isinstance(event, PaymentRequest):
+                    await payments_service.request(context, event)
+                elif isinstance(event, CancelPayment):
+                    await payments_service.cancel(context, event)
+                if slow:
+                    written.set()
+                    await gate.wait()
 
-        both = [work for n in range(25) for work in (one.store.publish(ask(n)), two.store.publish(cancel(n)))]
-        await asyncio.gather(*both)
+            return shop.store.runtime.store.run(work)
+
+        begins, follows = (ask, cancel) if first == "request" else (cancel, ask)
+        early = asyncio.create_task(handling(one, begins, slow=True))
+        await written.wait()
+        late = asyncio.create_task(handling(two, follows, slow=False))
+        await asyncio.wait([late], timeout=0.1)
+        gate.set()
+        await asyncio.gather(early, late)
+        assert [row["state"] for row in await rows(one.store, select(payments))] == (
+            ["cancelled"] if first == "request" else []
+        )
         await settle(one.store, two.store)
-        assert [row for row in await rows(one.store, select(payments)) if row["state"] != "cancelled"] == []
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

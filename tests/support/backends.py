@@ -7,7 +7,7 @@ put into `current` by a fixture for the time of a test.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,12 @@ Buses = Callable[[], Bus | None]
 
 
 @contextlib.asynccontextmanager
-async def sqlite(folder: Path) -> AsyncIterator[Stores]:
+async def sqlite(folder: Path) -> AsyncGenerator[Stores]:
     yield lambda: SqliteStore(folder / "store.sqlite3")
 
 
 @contextlib.asynccontextmanager
-async def local() -> AsyncIterator[Buses]:
+async def local() -> AsyncGenerator[Buses]:
     yield lambda: None
 
 

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ _numbers = itertools.count(1)
 
 
 @contextlib.asynccontextmanager
-async def memory() -> AsyncIterator[Buses]:
+async def memory() -> AsyncGenerator[Buses]:
     yield MemoryBroker().bus
 
 
@@ -60,7 +60,7 @@ def rabbitmq(program: RabbitMQ) -> Brokers:
     """Exchanges and queues of a test's own on this broker, taken away after it."""
 
     @contextlib.asynccontextmanager
-    async def broker() -> AsyncIterator[Buses]:
+    async def broker() -> AsyncGenerator[Buses]:
         prefix = f"kernel-{os.getpid()}-{next(_numbers)}"
         queues: set[str] = set()
         yield lambda: _RabbitMqBus(program.url, prefix, queues)
@@ -159,7 +159,7 @@ class _KnativeBus(KnativeBus):
 
 def knative(shared: Shared) -> Brokers:
     @contextlib.asynccontextmanager
-    async def broker() -> AsyncIterator[Buses]:
+    async def broker() -> AsyncGenerator[Buses]:
         run = f"{os.getpid()}-{next(_numbers)}"
         yield lambda: _KnativeBus(shared, run)
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import MetaData, select
 from sqlalchemy.sql.base import Executable
 
-from agent_store.kernel import tables
+from agent_store.kernel import journal, tables
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.bus import Intake, Until
 from agent_store.kernel.clock import ManualClock
@@ -140,8 +140,11 @@ class ProcessStore:
 class ProcessBus:
     """One process's connection, with its boundaries."""
 
-    def __init__(self, bus: MemoryBus, gate: Gate) -> None:
+    def __init__(self, bus: MemoryBus, gate: Gate, store: ProcessStore) -> None:
+        self.unrecorded: list[str] = []
+        """What was to be acked and did not stand in the inbox: it would be lost with the process."""
         self.bus = bus
+        self._store = store
         self._gate = gate
         self._intake: Intake | None = None
 
@@ -160,6 +163,10 @@ class ProcessBus:
     async def receive(self, event: Envelope, *, consumer: str | None = None, until: Until = "recorded") -> None:
         assert self._intake is not None
         await self._intake.receive(event, consumer=consumer, until=until)
+        heard = consumer is not None and self.bus.broker.queues[consumer].consumer.subscription(event) is not None
+        key = {"p_consumer": consumer, "p_source": event.source, "p_id": event.id}
+        if heard and await self._store.reader.first(journal.GET_INBOX, key) is None:
+            self.unrecorded.append(event.id)
         await self._gate.boundary("before an ack")
 
     async def publish(self, events: Sequence[Envelope]) -> list[bool]:
@@ -187,7 +194,9 @@ class ProcessBus:
 class Process:
     """`served` is False for a steward, which runs no consumer."""
 
-    def __init__(self, fleet: Fleet, consumers: list[Consumer], store: ProcessStore, bus: ProcessBus, gate: Gate) -> None:
+    def __init__(
+        self, fleet: Fleet, consumers: list[Consumer], store: ProcessStore, bus: ProcessBus, gate: Gate
+    ) -> None:
         self.gate = gate
         self.store = store
         self.bus = bus
@@ -203,10 +212,8 @@ class Process:
         return self.runtime.network.worker.id
 
     async def tick(self) -> None:
-        try:
+        with contextlib.suppress(TemporaryError):  # as the task that keeps time: what was due stays due
             await self.runtime.steward.tick()
-        except TemporaryError:
-            pass  # as the task that keeps time: what was due stays due
 
 
 class Fleet:
@@ -231,6 +238,7 @@ class Fleet:
     async def __aexit__(self, *exc: object) -> None:
         for process in self.living:
             await self.kill(process)
+        assert not [id for process in self.processes for id in process.bus.unrecorded]
         await self._first.close()
         await self._parts.aclose()
 
@@ -242,7 +250,7 @@ class Fleet:
         owned = self._first.kind != "sqlite"  # one file has one writer: the processes of a test share it
         store = ProcessStore(self._stores() if owned else self._first, gate, owned=owned)
         consumers = [agent if isinstance(agent, Consumer) else Consumer(agent) for agent in agents]
-        process = Process(self, consumers, store, ProcessBus(self.broker.bus(), gate), gate)
+        process = Process(self, consumers, store, ProcessBus(self.broker.bus(), gate, store), gate)
         self.processes.append(process)
         await process.runtime.start(watch=False)
         if owned:  # the store that this looks with finds the tables too
@@ -294,7 +302,7 @@ class Fleet:
 
     def _state(self) -> str:
         return "; ".join(
-            f"active {process.runtime.dispatcher.active}, tasks {len(process.runtime.dispatcher._tasks)}"
+            f"active {process.runtime.dispatcher.active}, tasks {len(process.runtime.dispatcher._waiting.tasks)}"
             for process in self.living
         )
 
@@ -303,7 +311,7 @@ class Fleet:
         for process in running:
             dispatcher, network = process.runtime.dispatcher, process.runtime.network
             assert network is not None
-            if dispatcher.active or dispatcher._tasks or (process.reconciler and process.reconciler.busy):
+            if dispatcher.active or dispatcher._waiting.tasks or (process.reconciler and process.reconciler.busy):
                 return False
             if not self.broker.away and not process.store.away and not network.relay._idle.is_set():
                 return False
@@ -352,7 +360,9 @@ class Fleet:
     async def emitted(self, contract: type[Event]) -> list[str]:
         """Subjects of all events of this type, in the outbox's order."""
         found = await self.rows(
-            select(tables.outbox.c.subject).where(tables.outbox.c.type == contract.event_type).order_by(tables.outbox.c.seq)
+            select(tables.outbox.c.subject)
+            .where(tables.outbox.c.type == contract.event_type)
+            .order_by(tables.outbox.c.seq)
         )
         return [row["subject"] for row in found]
 

@@ -44,7 +44,7 @@ class Ordeal:
 
     def __init__(self, fleet: Fleet, platform: Platform, data: Path, fuses: Path) -> None:
         self.fleet, self.platform, self.data, self.fuses = fleet, platform, data, fuses
-        self.customers = Customers(platform, fleet.number, patience=PATIENCE)
+        self.customers = Customers(platform, fleet.number, patience=PATIENCE, quiet=0.15)
         self._strangers = itertools.count(1)
 
     @property
@@ -135,8 +135,11 @@ class Ordeal:
         broken = {name: sentences[:8] for name, sentences in verdict.broken.items() if sentences}
         assert broken == {}, f"{broken}\n{verdict.counts}\n{verdict.dead}"
         assert len(verdict.dead) <= dead, verdict.dead
-        assert self.load.unanswered == []
-        assert self.fleet.ended == []
+        # A send whose outcome nobody knows is not made again: its customer may have heard nothing.
+        assert len(self.load.unanswered) <= len(verdict.uncertain), self.load.unanswered
+        assert [sentence for sentence in self.fleet.ended if "(-9)" not in sentence] == [], (
+            "only those that were to die"
+        )
 
     def answers(self, since: float, until: float | None = None) -> list[Answer]:
         return self.load.between(since, time.monotonic() if until is None else until)
@@ -178,6 +181,7 @@ async def ordeal(
         environment={
             VARIABLE: str(fuses),
             "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+            "AGENT_STORE_BURST_WINDOW": "0.05",
             "AGENT_STORE_WHATSAPP_TIMEOUT": "3",
             "AGENT_STORE_WHATSAPP_DOUBT": "3",
             "AGENT_STORE_BUS_TIMEOUT": "3",

@@ -19,7 +19,6 @@ from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Row
-from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope, Event
 from agent_store.kernel.reconciler import Reconciler
 from agent_store.kernel.runtime import Runtime
@@ -96,8 +95,12 @@ class TestStore:
             self.runtime.steward.duties.append(self.reconciler.tick)
         self.runtime.listeners.append(self._committed)
         await self.runtime.start(watch=False)
+        await self.listening()
+
+    async def listening(self) -> None:
+        """Until what this process's consumers need stands at the broker."""
         while self.runtime.network is not None and not self.runtime.network.bus.listening:
-            await asyncio.sleep(0.002)  # the broker's answers to many questions
+            await asyncio.sleep(0.002)  # its answers to many questions
 
     def _committed(self, events: Sequence[Envelope]) -> None:
         self.envelopes.extend(events)
@@ -172,16 +175,12 @@ class TestStore:
 
 async def kill(runtime: Runtime) -> None:
     """As kill -9: nothing is drained or committed any more, and the broker takes back what was unanswered."""
-    runtime.dispatcher._draining = True
-    for task in list(runtime.dispatcher._tasks):
-        task.cancel()
+    runtime.dispatcher.abandon()
     runtime.store.abandon()  # type: ignore[attr-defined]
     network = runtime.network
     if network is not None:
         if network.relay._task is not None:
             network.relay._task.cancel()
-        for arrival in list(runtime.dispatcher._arrivals.values()):
-            runtime.dispatcher._refuse(arrival, TemporaryError("killed"))
         await network.bus.stop()
     await asyncio.sleep(0)
 

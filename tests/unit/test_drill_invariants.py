@@ -99,7 +99,7 @@ class Books:
         )
 
     async def verdict(self) -> Verdict:
-        return await check(SqliteState(self.path), self.folder, self.load, self.reached)
+        return await check(SqliteState(self.path), self.folder, self.load, self.reached, look_again=0)
 
     def close(self) -> None:
         self.db.close()

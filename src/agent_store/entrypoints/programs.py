@@ -274,7 +274,7 @@ class Postgres(Program):
                 "log_min_messages = warning\nlog_min_error_statement = panic\n"
             )
         self._process = self._spawn(self.command())
-        while not await self.ready():
+        while not await self.ready():  # noqa: ASYNC110  # nor does one that is ready
             await asyncio.sleep(0.05)
         await self._finish(
             [str(self._bin / "createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "store"]
@@ -283,8 +283,13 @@ class Postgres(Program):
 
     async def _finish(self, command: Sequence[str]) -> None:
         process = self._spawn(command)
-        while process.poll() is None:
-            await asyncio.sleep(0.02)
+        try:
+            while process.poll() is None:  # noqa: ASYNC110  # a process that ends sets no event
+                await asyncio.sleep(0.02)
+        finally:
+            if process.poll() is None:  # cancelled
+                process.kill()
+                process.wait()
         if process.returncode:
             raise TemporaryError(f"{command[0]} failed:\n{self.log[-2000:]}", code="program")
 

@@ -13,7 +13,8 @@ from agent_store.kernel.bus import Bus
 from agent_store.kernel.clock import Clock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Row
-from agent_store.kernel.dispatcher import Delivery, Dispatcher
+from agent_store.kernel.delivery import Delivery
+from agent_store.kernel.dispatcher import Dispatcher
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.metrics import Metrics
@@ -123,7 +124,7 @@ class Network:
         if subscription is None:
             await self._bury_unheard(consumer, event, row["attempts"])
             return False
-        delivery = Delivery(consumer, subscription, event, _nothing, attempts=row["attempts"], known=True, resumed=True)
+        delivery = Delivery(consumer, subscription, event, attempts=row["attempts"], known=True, resumed=True)
         return await self._dispatcher.resume(delivery, row["state"], row["due_at"])
 
     async def _event_of(self, row: Row) -> Envelope | None:
@@ -183,7 +184,3 @@ class Network:
             await asyncio.gather(self._beating, return_exceptions=True)
         await self.relay.stop(0)
         await self.bus.stop()
-
-
-def _nothing() -> None:
-    pass

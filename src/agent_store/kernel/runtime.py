@@ -16,7 +16,8 @@ from agent_store.kernel.clock import Clock, SystemClock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Context, Row
 from agent_store.kernel.contexts import TransactionContext, World, new_trace
-from agent_store.kernel.dispatcher import Delivery, Dispatcher
+from agent_store.kernel.delivery import Delivery
+from agent_store.kernel.dispatcher import Dispatcher
 from agent_store.kernel.errors import Conflict, NotFound, TemporaryError
 from agent_store.kernel.event import Envelope, Event, wrap
 from agent_store.kernel.ids import new_id
@@ -63,7 +64,9 @@ class Runtime:
         self.metrics = metrics or NoMetrics()
         self.toolbox = LocalToolbox(self.metrics)
         tools = toolbox(self.toolbox) if toolbox is not None else self.toolbox
-        self.world = World(store, self.clock, tools, {Metrics: self.metrics, RateLimiter: NoLimits(), **(ports or {})}, tracing)
+        self.world = World(
+            store, self.clock, tools, {Metrics: self.metrics, RateLimiter: NoLimits(), **(ports or {})}, tracing
+        )
         self.toolbox.bind(self.world)
         worker = None
         if bus is not None:
@@ -238,7 +241,7 @@ class Runtime:
         found = await self.store.run(work)
         if found != "absent":
             if found == "opened" and consumer is not None and subscription is not None:
-                delivery = Delivery(consumer, subscription, event, lambda: None, known=True, resumed=True)
+                delivery = Delivery(consumer, subscription, event, known=True, resumed=True)
                 await self.dispatcher.resume(delivery, journal.RETRY, None)
             return
         if self.network is None or not await self.network.bus.redeliver(row["consumer"], event):

@@ -18,7 +18,8 @@ from agent_store.kernel import cloudevents, journal
 from agent_store.kernel.agent import TICK_TOPIC
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.contexts import World, new_trace
-from agent_store.kernel.dispatcher import Delivery, Dispatcher
+from agent_store.kernel.delivery import Delivery
+from agent_store.kernel.dispatcher import Dispatcher
 from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.ids import derived_id
@@ -96,7 +97,7 @@ class Steward:
             if row["state"] == ACCEPTED:  # it was being handled when the process died, and may have been why
                 attempts += 1
                 await self._count_crash(consumer, event)
-            delivery = Delivery(consumer, subscription, event, _nothing, attempts=attempts, known=True, resumed=True)
+            delivery = Delivery(consumer, subscription, event, attempts=attempts, known=True, resumed=True)
             deliveries.append((row["seq"], delivery, row["state"], row["due_at"]))
             taken += 1
         after = 0
@@ -184,7 +185,7 @@ class Steward:
                         type=consumer.agent.tick_type(schedule),
                         time=planned,
                         data=b"{}",
-                    topic=TICK_TOPIC,
+                        topic=TICK_TOPIC,
                         traceparent=new_trace(),
                     )
 
@@ -259,7 +260,3 @@ class Steward:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._wake.wait()
-
-
-def _nothing() -> None:
-    pass

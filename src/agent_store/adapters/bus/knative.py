@@ -256,10 +256,11 @@ class KnativeBus:
 
     def _head(self, event: Envelope, overrides: Mapping[str, str]) -> bytes:
         """Binary mode. Trace context goes as HTTP headers too: the broker loses the attributes, and keeps these."""
-        event = self._signer.sign(event)
         if overrides:
             event = replace(event, extensions={**event.extensions, **overrides})
-        lines = [f"{name}: {value}\r\n" for name, value in cloudevents.to_headers(event).items()]
+        headers = cloudevents.to_headers(event)
+        headers[f"ce-{ATTRIBUTE}"] = self._signer.signature(event)
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         for name, value in (("traceparent", event.traceparent), ("tracestate", event.tracestate)):
             if value is not None and value.isascii() and value.isprintable():
                 lines.append(f"{name}: {value}\r\n")

@@ -229,8 +229,10 @@ class PostgresStore:
                         *ddl.get(agent, ()),
                     ]
                     await connection.execute(";\n".join(script))
+        except FAILURES as error:
+            raise failure(error) from error
         finally:
-            await connection.close(timeout=2)
+            connection.terminate()
 
     async def close(self) -> None:
         """Finish what is queued, then close the connections."""
@@ -281,8 +283,7 @@ class PostgresStore:
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        if not self._closing:
-            self._start()
+        self._start()
 
     def _next(self) -> deque[tuple[float, Job]] | None:
         """The queue whose turn it is: it has waited longest, and no group of its agent runs, or has run for long."""

@@ -32,6 +32,8 @@ _SERIALIZATION, _DEADLOCK, _UNIQUE, _LOCK = "40001", "40P01", "23505", "55P03"
 _TOO_LONG, _TOO_BIG, _NO_TEXT = "22001", "22003", "22021"
 _ROOM = 0.05
 """Seconds until a full server is asked again."""
+_IDLE = 60.0
+"""Seconds after which a connection is not used again: a firewall or a balancer may have forgotten it, and says nothing."""
 
 
 def why(error: BaseException) -> Why:
@@ -128,6 +130,10 @@ class Settings:
             raise ConnectionError(str(error)) from error
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _milliseconds(time: timedelta) -> str:
     return str(max(1, time // timedelta(milliseconds=1)))
 
@@ -137,13 +143,14 @@ class NoRoom(ConnectionError):
 
 
 class Link:
-    """A connection, with the role that it has."""
+    """A connection, with the role that it has, and since when (the loop's time) it is idle."""
 
-    __slots__ = ("connection", "role")
+    __slots__ = ("connection", "idle_since", "role")
 
     def __init__(self, connection: Driver) -> None:
         self.connection = connection
         self.role: str | None = None
+        self.idle_since = 0.0
 
 
 class Pool:
@@ -170,9 +177,10 @@ class Pool:
             while not self._closed:
                 while self._idle and not fresh:
                     link = self._idle.pop()
-                    if not link.connection.is_closed():
+                    if not link.connection.is_closed() and _now() - link.idle_since < _IDLE:
                         return link, True
                     self._all.discard(link)
+                    link.connection.terminate()
                 if (made := await self._make()) is not None:
                     return made, False
                 fresh = False
@@ -200,6 +208,7 @@ class Pool:
         if link.connection.is_closed() or link not in self._all:
             self.drop(link)
             return
+        link.idle_since = _now()
         self._idle.append(link)
         self._slots.release()
 

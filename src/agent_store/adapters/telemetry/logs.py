@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
 from agent_store.kernel.tracing import current
+
+
+class Lossy:
+    """A stream for log lines: what cannot be written (a full disk, a reader that has gone) is dropped, since the work that
+    it tells of is worth more than the line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def add_trace(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -24,6 +43,7 @@ def configure(level: str = "info", form: str = "auto") -> None:
     """Set up structlog and hand the standard library's loggers (uvicorn, httpx) to it. `form`: json, console, auto."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
+    stream = cast("TextIO", Lossy(sys.stderr))
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         add_trace,
@@ -39,10 +59,10 @@ def configure(level: str = "info", form: str = "auto") -> None:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[
         structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer,
     ]))  # fmt: skip

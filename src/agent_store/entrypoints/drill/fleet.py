@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import httpx
 import yaml
@@ -30,6 +30,7 @@ from agent_store.kernel.errors import InvalidInput, TemporaryError
 if TYPE_CHECKING:
     from agent_store.entrypoints.programs_knative import KnativeBroker
 
+P = TypeVar("P", bound=Program)
 Mode = Literal["embedded", "rabbitmq", "knative"]
 Link = Literal["postgres", "rabbitmq", "tools", "graph", "ingress", "triggers"]
 LINKS: Mapping[Mode, tuple[Link, ...]] = {
@@ -170,29 +171,40 @@ class Fleet:
         await self._furnish()
 
     async def _start_programs(self) -> dict[str, str]:
+        if self.mode == "knative":  # what is absent is told before anything is started
+            from agent_store.entrypoints.programs_knative import programs_folder
+
+            programs_folder()
+        self.rabbitmq = self._kept(RabbitMQ())
+        self.postgres = self._kept(Postgres())
         self._say("RabbitMQ and PostgreSQL")
-        self.postgres, self.rabbitmq = Postgres(), RabbitMQ()
-        await asyncio.gather(*(self._run(program) for program in (self.postgres, self.rabbitmq)))
+        try:
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(self.rabbitmq.start())
+                starting.create_task(self.postgres.start())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
         found = {
             "AGENT_STORE_DATABASE_URL": await self._through("postgres", self.postgres.url),
             "AGENT_STORE_BUS": await self._through("rabbitmq", self.rabbitmq.url),
             "AGENT_STORE_SERVICES": str(await self._write_services()),
         }
         try:
-            self.redis = Redis()
+            self.redis = self._kept(Redis())
         except Absent as error:
             self._say(f"without Redis: {error.message}")
         else:
-            await self._run(self.redis)
+            await self.redis.start()
             found["AGENT_STORE_REDIS_URL"] = self.redis.url
         await self._migrate()
         if self.mode == "knative":
             found |= await self._start_broker()
         return found
 
-    async def _run(self, program: Program) -> None:
+    def _kept(self, program: P) -> P:
+        """It ends with the fleet, whatever happens."""
         self._stack.callback(program.clean)
-        await program.start()
+        return program
 
     async def _through(self, name: str, url: str, *, link: Link | None = None) -> str:
         """The address at which this is reached, by the link's name (`name` itself where it has none of its own)."""

@@ -25,9 +25,6 @@ SCRIPT = (
 )
 """A purchase with a card that fails first; "/…" is a tap. All customers want the same dress, so its stock runs out."""
 
-_QUIET = 0.4
-"""Seconds without another message after which an answer is over."""
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -64,16 +61,18 @@ def taken(answers: Iterable[Answer]) -> list[float]:
 
 class Customers:
     def __init__(
-        self, platform: Platform, number: str, *, patience: float, repeat_every: int = 3, first: int = 1
+        self, platform: Platform, number: str, *, patience: float, quiet: float = 0.4, repeat_every: int = 3
     ) -> None:
-        """`number`: the phone number id that they write to. `patience` in seconds. Every `repeat_every`-th message is
-        delivered twice, as the platform does when it is in doubt. `first`: the number of the first customer."""
+        """`number`: the phone number id that they write to. `patience` is how long they wait for an answer, and after
+        `quiet` without another message it is over, in seconds. Every `repeat_every`-th message is delivered twice, as the
+        platform does when it is in doubt."""
         self._platform = platform
         self._number = number
         self._patience = patience
+        self._quiet = quiet
         self._repeat = repeat_every
         self._messages = itertools.count(1)
-        self._people = itertools.count(first)
+        self._people = itertools.count(1)
         self.load = Load()
 
     async def run(self, together: int, stop: asyncio.Event) -> None:
@@ -151,7 +150,7 @@ class Customers:
     async def _listen(self, who: str) -> None:
         """An answer may be several messages: until nothing more comes for a moment."""
         heard, since = self._heard(who), time.monotonic()
-        while time.monotonic() - since < _QUIET:
+        while time.monotonic() - since < self._quiet:
             await asyncio.sleep(0.05)
             if self._heard(who) != heard:
                 heard, since = self._heard(who), time.monotonic()

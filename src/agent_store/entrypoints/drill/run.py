@@ -113,21 +113,26 @@ async def drill(plan: Plan, data: Path, *, say: Say = lambda line: None) -> Outc
             unfinished = "" if await fleet.until_quiet(plan.settling) else await fleet.busy_with()
             verdict = await check(fleet.state, data, customers.load, platform.reached)
         except TimeoutError as error:
-            _keep_logs(fleet, data)
+            _keep_logs(fleet, say)
             raise TemporaryError(str(error) or "the drill took too long") from error
         except AssertionError:
-            _keep_logs(fleet, data)
+            _keep_logs(fleet, say)
             raise
         outcome = Outcome(
             plan, verdict, customers.load, time.monotonic() - began, stretches, fleet.ended, unfinished
         )  # fmt: skip
         if not outcome.holds:
-            _keep_logs(fleet, data)
+            _keep_logs(fleet, say)
     return outcome
 
 
-def _keep_logs(fleet: Fleet, data: Path) -> None:
-    (data / "processes.log").write_text(fleet.logs(), "utf-8")
+def _keep_logs(fleet: Fleet, say: Say) -> None:
+    """What a drill that found something leaves behind: outside of its folders, which go."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="agent-store-drill-", suffix=".log", delete=False
+    ) as file:
+        file.write(fleet.logs())
+    say(f"what the processes said last is in {file.name}")
 
 
 async def _harm(plan: Plan, fleet: Fleet, customers: Customers, say: Say) -> list[Stretch]:
