@@ -478,17 +478,17 @@ async def test_an_outage_of_the_database_makes_nobody_take_over_from_the_living(
         one, two = await fleet.start(agent), await fleet.start(agent)
         await fleet.publish(emitter, Job(id="1"), Job(id="2"))
         await until(lambda: len(begun) == 2)
-        for process in (one, two):
-            process.store.away = True
-        for _ in range(20):
+        for second in range(24):
+            if second == 4:  # they have seen each other
+                one.store.away = two.store.away = True
             fleet.clock.move(SECOND)
             fleet.monotonic.move(1)
             await one.tick()
             await two.tick()
-        for process in (one, two):
-            process.store.away = False
-        await one.tick()  # it sees the other as it was before the outage
-        await two.tick()
+        one.store.away = two.store.away = False
+        fleet.monotonic.move(2)
+        await two.tick()  # it sees the other as it was before the outage
+        await one.tick()
         hold.set()
         await fleet.move(5 * SECOND)
         assert begun == ["1", "2"] or begun == ["2", "1"]

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from tests.bench.common import Figure
 
-BENCHES = ("webhook", "process", "event", "bus", "database", "reply", "search", "imports")
+BENCHES = ("webhook", "process", "event", "bus", "database", "reply", "served", "search", "imports")
 
 
 def line(figure: Figure) -> str:

@@ -12,10 +12,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from agent_store.entrypoints.programs import Absent
-from tests.bench import replies
 from tests.bench.bench_event import measure_echo
 from tests.bench.common import Figure, percentile, result_of
 
@@ -160,35 +159,7 @@ def run() -> list[Figure]:
             f"{ratio:.2f} ×", "≤ 2 × the echo", ratio <= 2,
         )
     )  # fmt: skip
-    for mode in ("rabbitmq", "knative"):
-        try:
-            figures += _served(mode)
-        except Absent as error:
-            figures.append(Figure(f"message → reply on {mode}", f"not measured: {error.message}"))
     return figures
-
-
-def _served(mode: Literal["rabbitmq", "knative"]) -> list[Figure]:
-    """A store of six processes, webhook to Graph API."""
-    found = asyncio.run(replies.measure(mode, TEXTS, ROUNDS))
-    bare = found["bare"]
-    echo = "aio-pika echo" if mode == "rabbitmq" else "bare chain"
-    return [
-        Figure(
-            f"message → reply on {mode}, {replies.CUSTOMERS} at once",
-            f"{found['rate']:.0f}/s, p50 {found['busy'] * 1e3:.0f} ms, p99 {found['busy99'] * 1e3:.0f} ms",
-            f"{bare['rate'] / HOPS:.0f}/s: {echo}, {HOPS} hops", f"{found['rate'] / bare['rate'] * HOPS:.2f} ×",
-        ),
-        Figure(
-            f"message → reply on {mode}, one at a time", f"p50 {found['calm'] * 1e3:.0f} ms, p99 {found['calm99'] * 1e3:.0f} ms",
-            f"p50 {bare['calm'][0] * HOPS * 1e3:.1f} ms: {echo}, {HOPS} hops", f"{found['calm'] / bare['calm'][0] / HOPS:.1f} ×",
-        ),
-        Figure(
-            f"message → reply on {mode}, CPU of the processes", f"{sum(found['cpu'].values()) * 1e3:.1f} ms",
-            f"{bare['cpu_us'] * HOPS / 1e3:.2f} ms: {echo}, {HOPS} hops",
-        ),
-        *(Figure(f"  of it {name}", f"{seconds * 1e3:.1f} ms") for name, seconds in found["cpu"].items()),
-    ]  # fmt: skip
 
 
 __all__ = ["measure", "run", "tempfile"]

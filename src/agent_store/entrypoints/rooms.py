@@ -138,11 +138,7 @@ class Rooms:
 
         settings = self._settings
         rules = ObservedBrain(RulesBrain(), self._tracing, self._metrics)
-        main = (
-            rules
-            if settings.brain == "rules"
-            else ObservedBrain(make_brain(settings), self._tracing, self._metrics)
-        )
+        main = rules if settings.brain == "rules" else ObservedBrain(make_brain(settings), self._tracing, self._metrics)
         self._closers.append(rules.close)
         if main is not rules:
             self._closers.append(main.close)

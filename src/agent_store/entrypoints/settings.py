@@ -139,7 +139,9 @@ def _keys(value: str) -> str:
     for part in value.split(","):
         name, _, secret = part.strip().partition(":")
         if not name.isalnum() or len(secret) < 16:
-            raise ValueError("id:secret with commas between is expected; an id of letters and digits, 16 characters or more")
+            raise ValueError(
+                "id:secret with commas between is expected; an id of letters and digits, 16 characters or more"
+            )
     return value
 
 
@@ -210,7 +212,9 @@ class Settings:
         "", _bus, "amqp://user:password@host/vhost, amqps://…, or knative (then K_SINK is the Broker)", secret=True
     )
     bus_prefix: str = _setting("agent-store", _word, "what the names of exchanges and queues begin with")
-    bus_prefetch: int = _setting(256, _positive, "events of a consumer that RabbitMQ sends ahead of their acknowledgement")
+    bus_prefetch: int = _setting(
+        256, _positive, "events of a consumer that RabbitMQ sends ahead of their acknowledgement"
+    )
     bus_timeout: timedelta = _setting(timedelta(seconds=10), _seconds, "longest wait for the broker's confirmation")
     answer_within: timedelta = _setting(
         timedelta(seconds=90), _seconds, "longest request of a Knative Trigger; below the Broker's delivery.timeout"
@@ -218,7 +222,10 @@ class Settings:
     services: str = _setting("", _text, "file that says which service runs which agents, and where")
     service: str = _setting("", _text, "name of this deployment in traces, tokens and logs (its first agent's)")
     keys: str = _setting(
-        "", _keys, "id:secret,… that sign events and calls between services: the first signs, all are taken", secret=True
+        "",
+        _keys,
+        "id:secret,… that sign events and calls between services: the first signs, all are taken",
+        secret=True,
     )
     grace: timedelta = _setting(timedelta(seconds=20), _seconds, "how long a stopping process finishes what it is at")
 

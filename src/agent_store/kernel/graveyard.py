@@ -48,9 +48,7 @@ class Graveyard:
             return
         passing = dead.code is not None and (dead.code < 0 or dead.code >= 500 or dead.code in _PASSING)
         for name in self._should_have_had(dead.event, dead.consumers):
-            await bury(
-                self._world, name, dead.event, reason="undelivered", attempts=0, error=dead.reason, auto=passing
-            )
+            await bury(self._world, name, dead.event, reason="undelivered", attempts=0, error=dead.reason, auto=passing)
 
     def _should_have_had(self, event: Envelope, named: tuple[str, ...]) -> list[str]:
         known = {consumer.name: consumer for consumer in self._consumers()}

@@ -35,7 +35,6 @@ class ApiLimit:
                 verdict.retry_after,
             )
 
-
     def _hidden(self, address: str) -> str:
         """An address is personal data: the limiter gets a keyed hash of it."""
         key = self._auth.cookie_value.encode()

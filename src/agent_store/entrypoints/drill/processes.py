@@ -147,8 +147,19 @@ class StoreProcess(Program):
 
     async def terminate(self, seconds: float = 20.0) -> int:
         """SIGTERM and a grace period, then SIGKILL. It is started again. Returns its exit status."""
+        process = self._process
+        if process is None:
+            return 0
         self._asked = True
-        return await super().terminate(seconds)
+        self.is_ready = False
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        while process.poll() is None:  # not of the one that is started after it
+            if time.monotonic() > deadline:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            await asyncio.sleep(0.02)
+        return process.returncode
 
     def pause(self) -> None:
         self._paused = True

@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent_store.entrypoints.drill.fleet import Fleet
-from agent_store.entrypoints.programs import free_port
-from tests.bench.common import HttpClient, percentile, result_of
+from agent_store.entrypoints.programs import Absent, free_port
+from tests.bench.bench_reply import HOPS, TEXTS
+from tests.bench.common import Figure, HttpClient, percentile, result_of
 from tests.bench.hops import LeanServer, Settings, arguments, tree_cpu
 
+Mode = Literal["rabbitmq", "knative"]
 CUSTOMERS = 40
-SINGLES = 30
+ROUNDS = 3
+SINGLES = 18
 QUIET = 0.4
 """Seconds without a send after which an answer of several messages is over."""
 PATIENCE = 60.0
@@ -111,7 +114,7 @@ class _Customers:
         return [self.graph.first[who] - begun[who] for who in customers], self.graph.last - started
 
 
-async def measure(mode: Literal["rabbitmq", "knative"], texts: tuple[str, ...], rounds: int) -> dict[str, Any]:
+async def measure(mode: Mode) -> dict[str, Any]:
     """Raises Absent when a program is not there."""
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -127,17 +130,17 @@ async def measure(mode: Literal["rabbitmq", "knative"], texts: tuple[str, ...], 
         def cpu() -> dict[str, float]:
             return {process.name: tree_cpu(process.pid) for process in fleet.all if process.pid}
 
-        for text in texts:
+        for text in TEXTS:
             await customers.round(["5511900000001"], text)
         calm: list[float] = []
         for index in range(SINGLES):
-            calm += (await customers.round([f"55118{index // len(texts):08d}"], texts[index % len(texts)]))[0]
+            calm += (await customers.round([f"55118{index // len(TEXTS):08d}"], TEXTS[index % len(TEXTS)]))[0]
         busy: list[float] = []
         seconds = 0.0
         many = [f"55119{number:08d}" for number in range(CUSTOMERS)]
         used = cpu()
-        for index in range(rounds):
-            took, whole = await customers.round(many, texts[index])
+        for index in range(ROUNDS):
+            took, whole = await customers.round(many, TEXTS[index])
             busy += took
             seconds += whole
         spent = {name: (seconds - used[name]) / len(busy) for name, seconds in cpu().items()}
@@ -156,3 +159,37 @@ async def measure(mode: Literal["rabbitmq", "knative"], texts: tuple[str, ...], 
         "rate": len(busy) / seconds, "cpu": spent, "bare": bare, "calm": statistics.median(calm),
         "calm99": percentile(calm, 0.99), "busy": statistics.median(busy), "busy99": percentile(busy, 0.99),
     }  # fmt: skip
+
+
+def _served(mode: Mode) -> list[Figure]:
+    """A store of six processes, webhook to Graph API."""
+    found = asyncio.run(measure(mode))
+    bare = found["bare"]
+    echo = "aio-pika echo" if mode == "rabbitmq" else "bare chain"
+    return [
+        Figure(
+            f"message → reply on {mode}, {CUSTOMERS} at once",
+            f"{found['rate']:.0f}/s, p50 {found['busy'] * 1e3:.0f} ms, p99 {found['busy99'] * 1e3:.0f} ms",
+            f"{bare['rate'] / HOPS:.0f}/s: {echo}, {HOPS} hops", f"{found['rate'] / bare['rate'] * HOPS:.2f} ×",
+        ),
+        Figure(
+            f"message → reply on {mode}, one at a time", f"p50 {found['calm'] * 1e3:.0f} ms, p99 {found['calm99'] * 1e3:.0f} ms",
+            f"p50 {bare['calm'][0] * HOPS * 1e3:.1f} ms: {echo}, {HOPS} hops", f"{found['calm'] / bare['calm'][0] / HOPS:.1f} ×",
+        ),
+        Figure(
+            f"message → reply on {mode}, CPU of the processes", f"{sum(found['cpu'].values()) * 1e3:.1f} ms",
+            f"{bare['cpu_us'] * HOPS / 1e3:.2f} ms: {echo}, {HOPS} hops",
+        ),
+        *(Figure(f"  of it {name}", f"{seconds * 1e3:.1f} ms") for name, seconds in found["cpu"].items()),
+    ]  # fmt: skip
+
+
+def run() -> list[Figure]:
+    figures: list[Figure] = []
+    modes: tuple[Mode, ...] = ("rabbitmq", "knative")
+    for mode in modes:
+        try:
+            figures += _served(mode)
+        except Absent as error:
+            figures.append(Figure(f"message → reply on {mode}", f"not measured: {error.message}"))
+    return figures
