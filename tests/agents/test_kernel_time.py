@@ -252,6 +252,20 @@ async def test_retention_forgets_what_is_finished_and_old_and_nothing_else() -> 
         assert [letter.replayed_at for letter in await store.dead()] == [None]
 
 
+async def test_a_dead_letter_that_was_given_up_is_forgotten_with_all_that_belongs_to_it() -> None:
+    async with TestStore([busy_agent()]) as store:
+        await store.publish(Ping(id="dead", text="dead"))
+        await store.settle()
+        (letter,) = await store.dead()
+        await store.move(timedelta(days=100))
+        await store.runtime.drop(letter.seq)
+        for table in (tables.dead, tables.inbox, tables.outbox):
+            assert await count(store, table) == 1
+        await store.move(timedelta(days=31))
+        for table in (tables.dead, tables.inbox, tables.outbox):
+            assert await count(store, table) == 0
+
+
 async def test_retention_goes_in_batches_so_that_the_store_does_other_work_between_them() -> None:
     async with TestStore([]) as store:
         old = store.clock.now() - timedelta(days=40)

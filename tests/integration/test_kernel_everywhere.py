@@ -1,6 +1,7 @@
-"""The kernel's own suite once more, on every bus and database: the same test functions on real programs.
+"""The kernel's own suite once more, on each network: the same test functions, on real programs.
 
-A test that is about one backend alone says so by the marker `only`, with its reason.
+On the local bus, with SQLite and PostgreSQL, it runs in `tests/agents`. A test that is about some buses only says so by the
+marker `only`, with its reason.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.support.backends import Backend, current, sqlite
 from tests.support.databases import Databases
 
 _SUITE = (test_kernel_handling, test_kernel_processes, test_kernel_time, test_kernel_tools, test_kernel_trail)
-_BACKENDS = ["memory-sqlite", "memory-postgresql", "rabbitmq-postgresql", "knative-postgresql"]
+_BACKENDS = ["memory-sqlite", "rabbitmq-postgresql", "knative-postgresql"]
 
 
 def _tests_of(module: ModuleType) -> dict[str, object]:

@@ -339,16 +339,22 @@ _unfinished_event = select(inbox.c.id).where(
     inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id, inbox.c.state != DONE
 )
 
+_letter = select(dead.c.seq).where(
+    dead.c.consumer == inbox.c.consumer, dead.c.source == inbox.c.source, dead.c.id == inbox.c.id
+)
+
 RETENTION = (
+    _oldest(dead, dead.c.replayed_at),
+    _oldest(dead, dead.c.dropped_at),
+    _oldest(inbox, inbox.c.received_at, inbox.c.state == DEAD, ~_letter.exists(), ~_pending.exists()),
     _oldest(steps, steps.c.at, ~_unfinished_steps.exists()),
     _oldest(calls, calls.c.at),
     _oldest(inbox, inbox.c.received_at, inbox.c.state == DONE, ~_pending.exists()),
     _oldest(order, order.c.at),
     _oldest(fences, fences.c.at),
-    _oldest(dead, dead.c.replayed_at),
-    _oldest(dead, dead.c.dropped_at),
 )
-"""What the steward forgets when it is older than the retention; nothing that is unfinished. The outbox comes after."""
+"""What the steward forgets when it is older than the retention; nothing that is unfinished, and no dead letter that waits
+for somebody. The outbox comes after."""
 
 _page = (
     select(outbox.c.seq, outbox.c.time)

@@ -10,7 +10,12 @@ from agent_store.entrypoints.drill.fleet import GRACE, LINKS, STEWARD, Fleet
 from agent_store.entrypoints.programs import Program
 
 Fault = Callable[[Fleet, random.Random, float], Awaitable[None]]
-"""(fleet, dice, seconds): for about so many seconds. Raises AssertionError when the fault itself shows a promise broken."""
+"""(fleet, dice, seconds): for about so many seconds. Raises Breach when it sees a promise broken by itself."""
+
+
+class Breach(Exception):
+    """A promise is broken, in a sentence."""
+
 
 _LEASE = 8.0
 """Seconds after which others take over what a process has left (`kernel.worker.LEASE_SECONDS`)."""
@@ -34,9 +39,10 @@ async def terminate(fleet: Fleet, dice: random.Random, seconds: float) -> None:
     """SIGTERM in the middle of work: each process drains, ends by itself within its grace period, and is started again."""
     for name in sorted(fleet.processes):
         process = fleet.any_of(name)
+        await process.until_ready()
         status = await process.terminate(GRACE.total_seconds() + 10)
         if status != 0:
-            raise AssertionError(f"{name} did not end in good order: exit status {status}: {process.last_words()}")
+            raise Breach(f"{name} did not end in good order: exit status {status}: {process.last_words()}")
         await process.until_ready()
         await asyncio.sleep(dice.random() * seconds / 8)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent_store.entrypoints.drill.faults import FAULTS, FOR, says
+from agent_store.entrypoints.drill.faults import FAULTS, FOR, Breach, says
 from agent_store.entrypoints.drill.fleet import LINKS, Fleet, Mode
 from agent_store.entrypoints.drill.invariants import Verdict, check
 from agent_store.entrypoints.drill.load import Answer, Customers, Load
@@ -107,17 +107,16 @@ async def drill(plan: Plan, data: Path, *, say: Say = lambda line: None) -> Outc
             await fleet.start(platform.url)
             say(f"ready after {time.monotonic() - began:.0f} s")
             customers = Customers(platform, fleet.number, patience=plan.patience)
-            stretches = await _harm(plan, fleet, customers, say)
+            seen: list[str] = []
+            stretches = await _harm(plan, fleet, customers, say, seen)
             say("no more customers; the store finishes what it is at")
             await fleet.until_ready()
             unfinished = "" if await fleet.until_quiet(plan.settling) else await fleet.busy_with()
             verdict = await check(fleet.state, data, customers.load, platform.reached)
+            verdict.broken["seen by a fault"] = seen
         except TimeoutError as error:
             _keep_logs(fleet, say)
             raise TemporaryError(str(error) or "the drill took too long") from error
-        except AssertionError:
-            _keep_logs(fleet, say)
-            raise
         outcome = Outcome(
             plan, verdict, customers.load, time.monotonic() - began, stretches, fleet.ended, unfinished
         )  # fmt: skip
@@ -135,8 +134,8 @@ def _keep_logs(fleet: Fleet, say: Say) -> None:
     say(f"what the processes said last is in {file.name}")
 
 
-async def _harm(plan: Plan, fleet: Fleet, customers: Customers, say: Say) -> list[Stretch]:
-    """Customers buy; meanwhile fault after fault."""
+async def _harm(plan: Plan, fleet: Fleet, customers: Customers, say: Say, seen: list[str]) -> list[Stretch]:
+    """Customers buy; meanwhile fault after fault. What a fault sees by itself is added to `seen`."""
     dice = random.Random(plan.seed)
     stop = asyncio.Event()
     stretches: list[Stretch] = []
@@ -166,10 +165,16 @@ async def _harm(plan: Plan, fleet: Fleet, customers: Customers, say: Say) -> lis
         ended = time.monotonic()
         stretches.append(Stretch(name, ended - began, customers.load.between(began, ended)))
 
+    async def one(name: str) -> None:
+        try:
+            await FAULTS[name](fleet, dice, plan.seconds)
+        except Breach as breach:
+            seen.append(f"{name}: {breach}")
+
     async def inject(group: tuple[str, ...]) -> None:
         async with asyncio.timeout(plan.seconds + _FAULT_LIMIT), asyncio.TaskGroup() as together:
             for name in group:
-                together.create_task(_inject(name, fleet, dice, plan.seconds))
+                together.create_task(one(name))
 
     try:
         await stretch("calm", None, max(plan.rest, plan.seconds / 2 if not plan.faults else 0))
@@ -188,10 +193,6 @@ async def _harm(plan: Plan, fleet: Fleet, customers: Customers, say: Say) -> lis
         shopping.cancel()
         await asyncio.gather(shopping, return_exceptions=True)
     return stretches
-
-
-async def _inject(name: str, fleet: Fleet, dice: random.Random, seconds: float) -> None:
-    await FAULTS[name](fleet, dice, seconds)
 
 
 def run(plan: Plan, data: Path | None, say: Say) -> Outcome:
