@@ -489,12 +489,28 @@ async def test_a_clock_that_goes_back_makes_parked_ones_wait_again_and_loses_non
     async with TestStore([ordered()]) as store:
         await say(store, 1, 3)
         store.clock.move(5 * SECOND)
+        store.monotonic.move(5)
         store.runtime.dispatcher.run_due(store.clock.now())
         store.clock.move(-SECOND)
         await store.settle()
         assert await texts(store) == ["1"]
         await store.move(SECOND)
         assert await texts(store) == ["1", "3"]
+
+
+async def test_a_clock_that_jumps_forward_ends_no_patience() -> None:
+    async with TestStore([ordered()]) as store:
+        await say(store, 1, 3)
+        store.clock.move(timedelta(hours=1))  # nothing has taken that long
+        await store.runtime.steward.tick()
+        await store.settle()
+        assert await texts(store) == ["1"]
+        await say(store, 2)
+        assert await texts(store) == ["1", "2", "3"]
+        await say(store, 5)
+        store.clock.move(timedelta(hours=-1))
+        await say(store, 4)
+        assert await texts(store) == ["1", "2", "3", "4", "5"]
 
 
 async def test_two_events_with_the_same_early_sequence_are_both_kept() -> None:

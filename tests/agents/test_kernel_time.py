@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, delete, func, insert, select
 
 from agent_store.adapters.db.sqlite import SqliteStore
-from agent_store.kernel import tables
+from agent_store.kernel import journal, tables
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import SystemClock
 from agent_store.kernel.consumer import Consumer
@@ -384,3 +384,21 @@ async def test_a_full_disk_delays_the_steward_and_does_not_end_it(tmp_path: obje
     faulty.broken = 0
     with pytest.raises(TemporaryError, match="shutting down"):  # closed all the same
         await faulty.run(lambda unit: asyncio.sleep(0))
+
+
+async def test_what_is_marked_published_is_what_was_named_also_where_two_sources_use_the_same_ids() -> None:
+    async with TestStore([]) as store:
+        rows = [
+            {"source": source, "id": str(n), "type": "t", "time": store.clock.now(), "data": "{}", "published": False}
+            for source in ("/a", "/b")
+            for n in range(3)
+        ]
+
+        async def mark(unit: Unit) -> set[tuple[str, str]]:
+            await unit.db.many(insert(tables.outbox), rows)
+            await journal.mark_published(unit.db, [("/b", "2"), ("/a", "0"), ("/a", "2"), ("/c", "1")])
+            marked = await unit.db.all(select(tables.outbox).where(tables.outbox.c.published))
+            await unit.db.run(delete(tables.outbox))
+            return {(row["source"], row["id"]) for row in marked}
+
+        assert await store.runtime.store.run(mark) == {("/a", "0"), ("/a", "2"), ("/b", "2")}

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import asdict
 
+from agent_store.kernel.errors import StoreError
 from tests.bench.common import Figure
 
 BENCHES = ("webhook", "process", "event", "bus", "database", "reply", "served", "search", "imports")
@@ -31,7 +32,7 @@ def main(names: list[str], as_json: bool) -> int:
         started = time.perf_counter()
         try:
             figures = importlib.import_module(f"tests.bench.bench_{name}").run()
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, StoreError) as error:
             print(f"{name}: could not be measured: {error}", file=sys.stderr)
             failed += 1
             continue

@@ -59,8 +59,6 @@ class Score:
     others: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     busy: list[float] = field(default_factory=list[float])
     calm: list[float] = field(default_factory=list[float])
-    alone: list[float] = field(default_factory=list[float])
-    """CPU µs an event of the singles."""
 
 
 class Contender:
@@ -135,16 +133,21 @@ def tree_cpu(root: int) -> float:
 
 
 async def measure(contenders: Mapping[str, Contender], settings: Settings) -> dict[str, Score]:
-    """All contenders in each round, so that what else the machine does hits all of them."""
+    """All contenders in each round, so that what else the machine does hits all of them. The singles first: after a load
+    the disk is busy for some seconds."""
     scores = {name: Score() for name in contenders}
     for name, contender in contenders.items():  # connections, prepared statements, compiled code
         await contender.begin(settings.together)
         await asyncio.sleep(settings.warm)
         await contender.end()
-        await contender.singles(settings.rate, 0.2)
         assert contender.hops, name
     gc.collect()
     gc.freeze()  # as `agent-store serve` does
+    await asyncio.sleep(2 * settings.warm)
+    for _ in range(settings.rounds):
+        for name, contender in contenders.items():
+            await contender.singles(settings.rate, settings.pace)
+            scores[name].calm.extend(contender.took)
     for _ in range(settings.rounds):
         for name, contender in contenders.items():
             score = scores[name]
@@ -161,10 +164,6 @@ async def measure(contenders: Mapping[str, Contender], settings: Settings) -> di
             score.rates.append(hops / wall)
             score.cpu.append(cpu / max(hops, 1) * 1e6)
             await contender.end()
-            cpu = time.process_time()
-            await contender.singles(settings.rate, settings.pace)
-            score.alone.append((time.process_time() - cpu) / max(1, len(contender.took)) * 1e6)
-            score.calm.extend(contender.took)
     return scores
 
 
@@ -571,7 +570,6 @@ def summary(score: Score) -> dict[str, Any]:
         "cpu": score.cpu,
         "rate": statistics.median(score.rates),
         "cpu_us": statistics.median(score.cpu),
-        "alone_us": statistics.median(score.alone),
         "others": {name: statistics.median(values) for name, values in score.others.items()},
         "busy": [percentile(score.busy, 0.5), percentile(score.busy, 0.99)],
         "calm": [percentile(score.calm, 0.5), percentile(score.calm, 0.99)],

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ class Ordeal:
 
     async def holds(self, *, dead: int = 0) -> None:
         """Everything that a drill's verdict asks for, and no more dead letters than expected; and nothing crashed."""
+        assert self.crashed() == []
         verdict = await self.verdict()
         broken = {name: sentences[:8] for name, sentences in verdict.broken.items() if sentences}
         assert broken == {}, f"{broken}\n{verdict.counts}\n{verdict.dead}"
@@ -140,6 +142,10 @@ class Ordeal:
         assert [sentence for sentence in self.fleet.ended if "(-9)" not in sentence] == [], (
             "only those that were to die"
         )
+
+    def crashed(self) -> list[str]:
+        """Processes that ended and were not to die."""
+        return [sentence for sentence in self.fleet.ended if "(-9)" not in sentence]
 
     def answers(self, since: float, until: float | None = None) -> list[Answer]:
         return self.load.between(since, time.monotonic() if until is None else until)
@@ -177,7 +183,7 @@ async def ordeal(
     data, fuses = folder / "data", folder / "fuses"
     fuses.mkdir(parents=True)
     fleet = Fleet(
-        mode, data, replicas=replicas, proxied=LINKS[mode], main=(sys.executable, "-m", "tests.support.served_child"),
+        mode, data, replicas=replicas, proxied=LINKS[mode], backoff=timedelta(milliseconds=50), main=(sys.executable, "-m", "tests.support.served_child"),
         environment={
             VARIABLE: str(fuses),
             "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",

@@ -181,6 +181,8 @@ async def kill(runtime: Runtime) -> None:
     if network is not None:
         if network.relay._task is not None:
             network.relay._task.cancel()
+        for close in network.closing:
+            await close()
         await network.bus.stop()
     await asyncio.sleep(0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent_store.kernel.agent import Agent, Subscription
 from agent_store.kernel.event import Envelope
@@ -14,14 +14,13 @@ class Consumer:
 
     agent: Agent
     brand: str | None = None
+    name: str = field(init=False, compare=False)
+    source: str = field(init=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        return f"{self.agent.name}/{self.brand}" if self.brand else self.agent.name
-
-    @property
-    def source(self) -> str:
-        return f"/agent-store/{self.name}"
+    def __post_init__(self) -> None:
+        # Asked for many times an event.
+        object.__setattr__(self, "name", f"{self.agent.name}/{self.brand}" if self.brand else self.agent.name)
+        object.__setattr__(self, "source", f"/agent-store/{self.name}")
 
     def subscription(self, event: Envelope) -> Subscription | None:
         """What handles this event here, or None when it is not for this consumer."""

@@ -11,6 +11,7 @@ is not needed. Other workers of the same consumer take over what a dead one has 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -35,9 +36,16 @@ SHELF = 20_000
 
 
 class Dispatcher:
-    """Without a worker: on the local bus."""
+    """Without a worker: on the local bus. `monotonic` gives seconds; tests move their own."""
 
-    def __init__(self, world: World, metrics: Metrics, worker: Worker | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        metrics: Metrics,
+        worker: Worker | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._world = world
         self._arrivals: dict[tuple[str, str, str], Delivery] = {}
         """What a network has brought, or another process left, and has not ended here."""
@@ -47,7 +55,9 @@ class Dispatcher:
         shared = worker is not None
         self._waiting = Waiting()
         self._inbox = Inbox(world, worker)
-        self._parking = Parking(world, self._inbox, self._waiting, self._deliver, shared=shared)
+        self._parking = Parking(
+            world, self._inbox, self._waiting, self._deliver, shared=shared, monotonic=monotonic
+        )  # fmt: skip
         self._handling = Handling(
             world, metrics, self._inbox, self._parking, self._waiting, self._refuse, shared=shared
         )

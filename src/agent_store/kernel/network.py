@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -50,6 +50,8 @@ class Network:
         self._clock = clock
         self._metrics = metrics
         self._monotonic = monotonic
+        self.closing: list[Callable[[], Awaitable[None]]] = []
+        """What else ends with it (the reconciler's errands)."""
         self._next_beat = 0.0
         self._beats = 0
         self._beating: asyncio.Task[None] | None = None
@@ -182,5 +184,7 @@ class Network:
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
+        for close in self.closing:
+            await close()
         await self.relay.stop(0)
         await self.bus.stop()

@@ -1,7 +1,12 @@
-"""Where early ones wait: recorded, out of their lane's way, until those before them have ended or patience does."""
+"""Where early ones wait: recorded, out of their lane's way, until those before them have ended or patience does.
+
+Patience is a wall clock's time in the inbox, since it outlives the process. It is not over before this process has really
+waited for so long: a wall clock that jumps forward ends nobody's.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -20,16 +25,27 @@ def _sequence(delivery: Delivery) -> int:
 
 
 class Parking:
-    """`deliver` puts one whose turn has come back into its lane. `shared`: predecessors may end in another process."""
+    """`deliver` puts one whose turn has come back into its lane. `shared`: predecessors may end in another process.
+    `monotonic` gives seconds."""
 
     def __init__(
-        self, world: World, inbox: Inbox, waiting: Waiting, deliver: Callable[[Delivery], None], *, shared: bool
+        self,
+        world: World,
+        inbox: Inbox,
+        waiting: Waiting,
+        deliver: Callable[[Delivery], None],
+        *,
+        shared: bool,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world = world
         self._inbox = inbox
         self._waiting = waiting
         self._deliver = deliver
         self._shared = shared
+        self._monotonic = monotonic
+        self._ends: dict[Delivery, float] = {}
+        """By the monotonic clock."""
         self.places: dict[tuple[str, str, str | None], list[Delivery]] = {}
 
     def hold(self, delivery: Delivery, due: datetime) -> None:
@@ -37,10 +53,9 @@ class Parking:
         delivery.patience = due
         delivery.parked = True
         self.places.setdefault(delivery.place, []).append(delivery)
-        if self._shared:
-            self._look_later(delivery, due)
-        else:
-            self._waiting.at(due, lambda: self._lose_patience(delivery))
+        left = min(due - self._world.clock.now(), delivery.subscription.order_wait)
+        self._ends[delivery] = self._monotonic() + left.total_seconds()
+        self._look_later(delivery, due)
         delivery.rest()
 
     def ended(self, delivery: Delivery) -> None:
@@ -52,15 +67,20 @@ class Parking:
 
     def _look_later(self, delivery: Delivery, due: datetime) -> None:
         now = self._world.clock.now()
-        self._waiting.at(min(due, now + LOOK), lambda: self._look(delivery, due))
+        at = due
+        if due <= now and self._ends[delivery] > self._monotonic():  # by a clock that has jumped
+            at = now + LOOK
+        elif self._shared:
+            at = min(due, now + LOOK)
+        self._waiting.at(at, lambda: self._look(delivery, due))
 
     def _look(self, delivery: Delivery, due: datetime) -> None:
         others = self.places.get(delivery.place, ())
         if delivery not in others:
             return
-        if due <= self._world.clock.now():
+        if due <= self._world.clock.now() and self._ends[delivery] <= self._monotonic():
             self._lose_patience(delivery)
-        elif delivery is min(others, key=_sequence):
+        elif self._shared and delivery is min(others, key=_sequence):
             self._waiting.begin(self._look_for_predecessor(delivery, due))
         else:  # it is released by the one before it
             self._look_later(delivery, due)
@@ -91,5 +111,6 @@ class Parking:
         others.remove(delivery)
         if not others:
             del self.places[delivery.place]
+        del self._ends[delivery]
         delivery.parked = False
         self._deliver(delivery)

@@ -96,6 +96,7 @@ class Reconciler:
         self._letters: dict[str, tuple[float, int]] = {}
         """Of each consumer's dead letters: when they are looked at next, and after which one."""
         self._woken: dict[str, float] = {}
+        network.closing.append(self.stop)
 
     async def tick(self) -> None:
         """Everything that is due; does nothing while another steward has the duty."""
@@ -108,6 +109,7 @@ class Reconciler:
         if not await worker.take_duty(_DUTY):
             self._cursors.clear()
             self._missing.clear()
+            self._marked = None
             return
         row = await self._world.store.reader.first(journal.LAST_SEQ)
         self._watched.append((now, (row["seq"] if row else None) or 0))

@@ -72,7 +72,7 @@ class Runtime:
         if bus is not None:
             alone = store.kind == "sqlite" if alone is None else alone
             worker = Worker(store, self.clock, lease=lease, alone=alone, monotonic=monotonic)
-        self.dispatcher = Dispatcher(self.world, self.metrics, worker)
+        self.dispatcher = Dispatcher(self.world, self.metrics, worker, monotonic=monotonic)
         self.network: Network | None = None
         if bus is not None and worker is not None:
             self.network = Network(bus, worker, self.dispatcher, store, self.clock, self.metrics, monotonic=monotonic)

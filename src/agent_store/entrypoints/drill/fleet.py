@@ -57,7 +57,8 @@ GRACE = timedelta(seconds=15)
 class Fleet:
     """`replicas` of each process of the store. `proxied`: the links that go through a `FaultProxy` (see `LINKS`).
 
-    `main`: the command that is the store's command line. `environment`: further variables for each process."""
+    `main`: the command that is the store's command line. `environment`: further variables for each process. `backoff`: what
+    the Broker's retries begin with (each waits twice as long as the one before it)."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Fleet:
         proxied: Sequence[Link] = (),
         environment: Mapping[str, str] | None = None,
         main: Sequence[str] = MAIN,
+        backoff: timedelta = timedelta(milliseconds=200),
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.mode, self.data = mode, data.resolve()
@@ -76,6 +78,7 @@ class Fleet:
         self._extra = dict(environment or {})
         self._proxied = proxied
         self._main = main
+        self._backoff = backoff
         self._say = say
         self._stack = contextlib.AsyncExitStack()
         self.processes: dict[str, list[StoreProcess]] = {}
@@ -259,7 +262,12 @@ class Fleet:
             subscriber = await self._through(f"triggers {name}", self.balancers[name].url, link="triggers")
             for position, wanted in enumerate(filters_of(consumers_of(consumers, self._directory()))):
                 await self.broker.add_trigger(
-                    f"{name}-{position}", wanted, subscriber, parallelism=20, timeout=timedelta(seconds=100)
+                    f"{name}-{position}",
+                    wanted,
+                    subscriber,
+                    parallelism=20,
+                    backoff=self._backoff,
+                    timeout=timedelta(seconds=100),
                 )
         sink = await self._through("ingress", self.broker.ingress_url)
         return {"AGENT_STORE_BUS": "knative", "K_SINK": sink}

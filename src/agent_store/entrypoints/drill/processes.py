@@ -49,7 +49,7 @@ class StoreProcess(Program):
         self.wanted = False
         self.is_ready = False
         """As it was seen last."""
-        self.starts = 0
+        self.starts = self.kills = 0
         self.ended: list[str] = []
         """Ends that nobody asked for, each with its exit status and the last it said."""
         self._asked = False
@@ -135,6 +135,7 @@ class StoreProcess(Program):
         """SIGKILL; it is started again."""
         self._asked = True
         self.is_ready = False
+        self.kills += 1
         super().kill()
 
     def take_away(self) -> None:
