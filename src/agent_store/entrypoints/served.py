@@ -172,6 +172,7 @@ class _Process:
         self.store = make_store(settings, service=self.service, agents=agents)
         self._state = StateMetrics(lambda: self.store.reader, self.clock, self.metrics.registry)
         self.shared = Shared(settings, self.metrics)
+        self._reconciler: Reconciler | None = None
         self.ready = False
         self.bus: Bus
         self.runtime: Runtime
@@ -272,8 +273,8 @@ class _Process:
         consumers = all_consumers(self.directory)
         for consumer in consumers:
             self.runtime.steward.add(consumer)
-        reconciler = Reconciler(self.runtime.world, network, consumers, self.metrics, expected=self._expected)
-        self.runtime.steward.duties.append(reconciler.tick)
+        self._reconciler = Reconciler(self.runtime.world, network, consumers, self.metrics, expected=self._expected)
+        self.runtime.steward.duties.append(self._reconciler.tick)
         if self.settings.bus == "knative":
             from agent_store.adapters.bus.knative import DEAD_PATH, DeadLetterSink, KnativeBus
 
@@ -284,6 +285,8 @@ class _Process:
     async def stop(self) -> None:
         """Take nothing new, finish what runs, hand back the rest."""
         self.ready = False
+        if self._reconciler is not None:
+            await self._reconciler.stop()
         await self.runtime.stop(grace=self.settings.grace.total_seconds())
         await self.shared.close()
         await self.tracing.close()

@@ -155,6 +155,8 @@ class Reconciler:
         return any(not task.done() for task in self._errands.values())
 
     async def stop(self) -> None:
+        """Begin no more; what is under way is broken off, and is the next steward's."""
+        self._next = float("inf")
         for task in self._errands.values():
             task.cancel()
         await asyncio.gather(*self._errands.values(), return_exceptions=True)
