@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import TextClause, select, text
 
@@ -82,7 +82,7 @@ async def test_every_question_is_answered_by_an_index() -> None:
 
         async def explain(unit: Unit) -> None:
             await unit.db.run(text("SET LOCAL enable_seqscan = off"))
-            search = PostgresSearch(Explained(unit.db, plans))
+            search = PostgresSearch(cast("Session", Explained(unit.db, plans)))
             dress, red = Group((("vestid",),), products=5000), (("vermelh",),)
             filters = Filters(
                 brand="fashion", colors=red, size="m", min_price=1, max_price=10**6, categories=("vestidos",)

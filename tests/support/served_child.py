@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,12 @@ from agent_store.agents.seller.service import SellerBrains
 from agent_store.agents.whatsapp.ports import WhatsAppApi
 from agent_store.entrypoints import served
 from agent_store.kernel.dispatcher import Dispatcher
+from agent_store.kernel.runtime import Runtime
 
 VARIABLE = "AGENT_STORE_TEST_FUSES"
 DIE, STAND = "die", "stand"
+LEASE = 4.0
+"""Seconds after which others take over what a process has left: half of the usual time, so that nobody waits for long."""
 
 NETWORK = (
     "after intake, before inbox", "after inbox, before ack", "before commit", "after commit, before publish",
@@ -138,6 +142,7 @@ def main() -> None:
     _around(Dispatcher, "receive", fuse, "after intake, before inbox", "after inbox, before ack")
     _around(RemoteToolbox, "call", fuse, "before tool call", "after tool call")
     served.SystemClock = lambda: clock  # type: ignore[assignment,misc]
+    served.Runtime = partial(Runtime, lease=LEASE)  # type: ignore[assignment,misc]
 
     class Served(served.ServedProcess):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
