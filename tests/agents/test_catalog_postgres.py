@@ -14,6 +14,7 @@ from agent_store.agents.catalog.search import Filters, Group, Match
 from agent_store.agents.catalog.vocabulary import Guess, Lexicon, Vocabulary
 from agent_store.agents.catalog.words import stem
 from agent_store.contracts.catalog import ImportCatalog, SearchProducts
+from agent_store.kernel.context import Session
 from agent_store.kernel.store import Unit
 from agent_store.kernel.tool import Principal
 from tests.agents.test_catalog import Shop, ids, product
