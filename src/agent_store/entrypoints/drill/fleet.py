@@ -162,6 +162,8 @@ class Fleet:
             # All customers of a drill write from one address.
             "AGENT_STORE_WEBHOOK_SOURCE_LIMIT": "0",
             "AGENT_STORE_WEBHOOK_NUMBER_LIMIT": "0",
+            # What is not taken is delivered again ten times a second, and would count as a customer in haste.
+            "AGENT_STORE_CUSTOMER_MESSAGES_LIMIT": "0",
         }
         if self.mode != "embedded":
             environment |= await self._start_programs()
@@ -312,6 +314,7 @@ class Fleet:
             # The end of a turn's time is waited for by nobody once the turn is answered.
             "timers": f"kernel_timers WHERE {soon} < {time.time() + 5} AND body NOT LIKE '%store.chat.turn.expired%'",
             "sends": "whatsapp_sends WHERE state IN ('queued', 'attempting', 'doubtful')",
+            "bursts": "conversations_conversations WHERE pending > 0 AND speaker = 'bot'",
             "turns": "conversations_conversations WHERE answered < turn AND speaker = 'bot'",
         }
         counts = " UNION ALL ".join(
