@@ -20,6 +20,7 @@ from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Context
 from agent_store.kernel.errors import Conflict, PermanentError, TemporaryError
 from agent_store.kernel.event import Envelope, wrap
+from agent_store.kernel.handling import CRASHES
 from agent_store.kernel.ids import new_id
 from agent_store.kernel.reconciler import Patience
 from agent_store.kernel.store import Unit
@@ -215,7 +216,7 @@ async def test_a_poison_event_that_kills_its_process_ends_as_a_dead_letter_and_i
     agent = Agent("kt", tables=metadata)
     reached: list[str] = []
 
-    @agent.process(Job, attempts=3)
+    @agent.process(Job, attempts=1)
     async def work(event: Job, ctx: Context) -> None:
         if event.text == "poison":
             reached.append(event.text)
@@ -226,7 +227,7 @@ async def test_a_poison_event_that_kills_its_process_ends_as_a_dead_letter_and_i
         emitter = await fleet.start()
         process = await fleet.start(agent)
         await fleet.publish(emitter, Job(id="1", text="poison"), Job(id="2", text="fine"))
-        for death in range(3):
+        for death in range(CRASHES):
             for _ in range(int(LEASE.total_seconds())):
                 fleet.clock.move(SECOND)
                 fleet.monotonic.move(1)
@@ -239,9 +240,9 @@ async def test_a_poison_event_that_kills_its_process_ends_as_a_dead_letter_and_i
             await fleet.kill(process)
             process = await fleet.start(agent)
         await fleet.move(LEASE)
-        assert len(reached) == 3
+        assert len(reached) == CRASHES
         (letter,) = await fleet.dead()
-        assert (letter["reason"], letter["attempts"]) == ("crash", 4)
+        assert (letter["reason"], letter["attempts"]) == ("crash", CRASHES + 1)
         assert await texts(fleet) == ["fine"]
 
 
@@ -249,7 +250,7 @@ async def test_a_death_in_a_later_try_counts_as_well() -> None:
     agent = Agent("kt", tables=metadata)
     tries: list[int] = []
 
-    @agent.process(Job, attempts=3)
+    @agent.process(Job, attempts=2)
     async def work(event: Job, ctx: Context) -> None:
         tries.append(1)
         if len(tries) == 1:
@@ -261,7 +262,7 @@ async def test_a_death_in_a_later_try_counts_as_well() -> None:
         process = await fleet.start(agent)
         await fleet.publish(emitter, Job(id="1"))
         await fleet.settle()
-        for death in (2, 3):
+        for death in range(2, 2 * CRASHES + 1):
             while len(tries) < death:
                 fleet.clock.move(SECOND)
                 fleet.monotonic.move(1)
@@ -272,7 +273,7 @@ async def test_a_death_in_a_later_try_counts_as_well() -> None:
             process = await fleet.start(agent)
         await fleet.move(LEASE)
         (letter,) = await fleet.dead()
-        assert (letter["reason"], len(tries)) == ("crash", 3)
+        assert (letter["reason"], len(tries)) == ("crash", 2 * CRASHES)
 
 
 # --- paused, lost, stopped -------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ async def run_through(url: str, folder: Path, fault: Callable[[], Awaitable[None
         await eventually(lambda: set(heard) == set(sent))
         assert await effects(answerer) == Counter(sent)
         for runtime in (asker, answerer):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while await unpublished(runtime):
                     await asyncio.sleep(0.05)
         assert await answerer.dead() == []

@@ -28,6 +28,10 @@ from agent_store.kernel.waiting import Waiting
 
 _log = structlog.get_logger("agent_store.dispatcher")
 
+CRASHES = 4
+"""A death of its process costs an event an attempt; so many times its attempts make it a dead letter. What merely ran
+beside a process's killer, or in one that was killed from outside again and again, is not given up as soon as what fails."""
+
 PROCESS_LIMIT = 256
 """Processes that run at the same time: a model or a Graph call each, so memory and sockets are bounded."""
 
@@ -176,7 +180,7 @@ class Handling:
         delivery.note()
         if ended:
             return ended
-        if delivery.attempts >= subscription.attempts:
+        if delivery.attempts >= CRASHES * subscription.attempts:
             raise PermanentError("the process that handled it has died with it, each time", code="crash")
         known: dict[str, tuple[str, str, str]] = {}
         if delivery.resumed:
