@@ -15,9 +15,10 @@ from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.context import Context, Repository
-from agent_store.kernel.delivery import MAX_BACKOFF, backoff
-from agent_store.kernel.errors import Conflict, NotFound, PermanentError, TemporaryError
+from agent_store.kernel.delivery import MAX_AWAY, MAX_BACKOFF, backoff
+from agent_store.kernel.errors import AWAY, Conflict, NotFound, PermanentError, TemporaryError
 from agent_store.kernel.event import Envelope
+from agent_store.kernel.handling import CRASHES
 from agent_store.kernel.runtime import Runtime
 from tests.support.kernel import FaultyStore, Job, Ping, Pong, Version, metadata, note, put, texts, until
 from tests.support.store import TestStore
@@ -105,6 +106,26 @@ async def test_an_event_that_is_delivered_again_while_a_retry_is_waiting_is_hand
         assert await inbox(store) == [("kt", "a", "done", 1)]
         await store.move(10 * SECOND)
         assert await texts(store) == ["a"]
+
+
+@pytest.mark.parametrize("code", sorted(AWAY))
+async def test_what_meets_something_that_is_away_is_tried_longer_than_what_fails_and_soon_after_it_is_back(
+    code: str,
+) -> None:
+    agent, attempts, tries = Agent("kt", tables=metadata), 2, list[datetime]()
+
+    @agent.on(Ping, attempts=attempts)
+    async def hear(event: Ping, ctx: Context) -> None:
+        tries.append(ctx.now())
+        raise TemporaryError("it is away", code=code)
+
+    async with TestStore([agent]) as store:
+        await put(store, ping("a"))
+        await store.settle()
+        for _ in range(CRASHES * attempts):
+            await store.move(MAX_AWAY)
+        assert len(tries) == CRASHES * attempts
+        assert [letter.reason for letter in await store.dead()] == ["exhausted"]
 
 
 async def test_every_consumer_has_its_own_inbox() -> None:

@@ -653,6 +653,28 @@ async def test_a_turn_that_is_granted_anew_is_answered_with_the_new_token() -> N
         assert await table.count(standings) == 1
 
 
+async def test_what_a_turn_has_changed_before_its_time_ran_out_is_not_changed_again_when_it_is_granted_anew() -> None:
+    """The customer's words are the same ones, so what they wanted is done once; more of it than before is done."""
+    add, more = use(("cart.add", {"sku": "CIN-U"})), use(("cart.add", {"sku": "VES-P"}))
+    brain = ScriptedBrain(add, say("Pronto!"), add, more, say("Agora sim!"))
+    async with seated(brain) as table:
+        await table.hear("quero o cinto", number=1, token=1)
+        again = turn_of("quero o cinto", table.clock, number=2, token=2)
+        await table.store.publish(again.model_copy(update={"messages": turn_of("quero", table.clock).messages}))
+        await table.store.settle()
+        assert [words(one) for one in table.store.events(ChatResponse)] == ["Pronto!", "Agora sim!"]
+        lines = {row["sku"]: row["quantity"] for row in await table.store.rows(select(shop.cart_lines))}
+        assert lines == {"CIN-U": 1, "VES-P": 1}
+
+
+async def test_the_same_words_in_two_turns_are_two_wishes() -> None:
+    add = use(("cart.add", {"sku": "CIN-U"}))
+    async with seated(ScriptedBrain(add, say("Pronto!"), add, say("Mais um!"))) as table:
+        await table.hear("mais um cinto")
+        await table.hear("mais um cinto")
+        assert [row["quantity"] for row in await table.store.rows(select(shop.cart_lines))] == [2]
+
+
 @pytest.mark.parametrize("steps_before_the_kill", range(10))
 async def test_a_kill_between_any_two_steps_repeats_nothing(steps_before_the_kill: int) -> None:
     """With a brain that never answers the same twice: one cart change, one order, one reply a turn."""

@@ -34,7 +34,7 @@ from agent_store.entrypoints.drill.load import taken
 from tests.support.ordeal import Deed, Ordeal, ordeal, p99, standing, until
 from tests.support.served_child import NETWORK, STAND
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300), pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600), pytest.mark.slow]
 
 RABBITMQ = pytest.mark.xdist_group("fault matrix, rabbitmq")
 KNATIVE = pytest.mark.xdist_group("fault matrix, knative")

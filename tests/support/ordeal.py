@@ -26,8 +26,9 @@ from tests.support.components import missing
 from tests.support.served_child import VARIABLE
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
-SETTLING = 120.0
+PATIENCE = 150.0
+"""Seconds that a customer waits: longer than a turn's time, for one that died with its process is granted anew after it."""
+SETTLING = 240.0
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from agent_store.agents.payments.ports import PaymentProvider
 from agent_store.agents.seller.service import SellerBrains
 from agent_store.agents.whatsapp.ports import WhatsAppApi
 from agent_store.entrypoints import served
+from agent_store.kernel.clock import SystemClock
 from agent_store.kernel.dispatcher import Dispatcher
 from agent_store.kernel.runtime import Runtime
 
@@ -83,15 +84,15 @@ class Fuse:
 class WrongClock:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._wrong = timedelta(0)
+        self._wrong = 0.0
         self.read()
 
     def read(self) -> None:
         if self._path.exists():
-            self._wrong = timedelta(seconds=float(self._path.read_text()))
+            self._wrong = float(self._path.read_text())
 
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self._wrong
+    def time(self) -> float:
+        return time.time() + self._wrong
 
 
 def _around(owner: Any, method: str, fuse: Fuse, before: str, after: str) -> None:
@@ -141,7 +142,7 @@ def main() -> None:
         _around(bus, "publish", fuse, "before publish", "after publish, before mark")
     _around(Dispatcher, "receive", fuse, "after intake, before inbox", "after inbox, before ack")
     _around(RemoteToolbox, "call", fuse, "before tool call", "after tool call")
-    served.SystemClock = lambda: clock  # type: ignore[assignment,misc]
+    served.SystemClock = lambda: SystemClock(clock.time)  # type: ignore[assignment,misc]
     served.Runtime = partial(Runtime, lease=LEASE)  # type: ignore[assignment,misc]
 
     class Served(served.ServedProcess):

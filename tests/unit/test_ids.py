@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent_store.kernel.clock import ManualClock, SystemClock
+from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.ids import derived_id, new_id, short_code
 
 
@@ -43,19 +43,6 @@ def test_short_codes_have_no_letters_that_are_mistaken_for_digits() -> None:
     assert len(short_code()) == 6
     assert len(short_code(9)) == 9
     assert len(set(codes)) == 32
-
-
-def test_the_system_clock_is_aware_utc() -> None:
-    assert SystemClock().now().utcoffset() == timedelta(0)
-
-
-def test_a_manual_clock_moves_only_by_hand_and_backward_too() -> None:
-    clock = ManualClock()
-    start = clock.now()
-    assert clock.now() == start
-    clock.move(timedelta(hours=2))
-    clock.move(-timedelta(hours=3))
-    assert clock.now() - start == -timedelta(hours=1)
 
 
 def test_a_clock_without_a_zone_is_refused() -> None:

@@ -130,9 +130,14 @@ class Context(Protocol):
         """
         ...
 
-    async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
+    async def call(
+        self, tool: Tool[R], *, key: str | None = None, once: str | None = None, principal: Principal | None = None
+    ) -> R:
         """Call a tool. In a `@process` the result is journaled under `key` (default: tool name and a counter): of a
         tool that changes something before the call and through its key, of a read with the process's next commit.
+
+        `once` names the effect of a tool that changes something: calls of this consumer with the same `once` and the
+        same arguments change it once, also when they come from different events (a turn that is granted anew).
 
         Raises what the tool raised: NotFound, Conflict, TemporaryError …
         """

@@ -160,7 +160,9 @@ class BaseContext(Context):
     ) -> Any:
         self._not_here("step")
 
-    async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
+    async def call(
+        self, tool: Tool[R], *, key: str | None = None, once: str | None = None, principal: Principal | None = None
+    ) -> R:
         self._not_here("call")
 
     async def write(self, name: str, change: Callable[[Context], Awaitable[R]], result: type[R] | None = None) -> R:
@@ -220,7 +222,9 @@ class TransactionContext(BaseContext):
 class ReadContext(BaseContext):
     """A read tool: committed state, other read tools, nothing that changes."""
 
-    async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
+    async def call(
+        self, tool: Tool[R], *, key: str | None = None, once: str | None = None, principal: Principal | None = None
+    ) -> R:
         if tool.writes:
             self._not_here(f"the writing tool {tool.tool_name}")
         return await self._world.toolbox.call(tool, principal or self._principal, cause=self._event)
@@ -398,7 +402,9 @@ class ProcessContext(BaseContext):
             await self._note(row)
         return adapter.validate_json(text)  # what a resumed process would read, so that the two never differ
 
-    async def call(self, tool: Tool[R], *, key: str | None = None, principal: Principal | None = None) -> R:
+    async def call(
+        self, tool: Tool[R], *, key: str | None = None, once: str | None = None, principal: Principal | None = None
+    ) -> R:
         whom = principal or self._principal
         if not self._journal_reads and not tool.writes:
             return await self._world.toolbox.call(tool, whom, cause=self._event)
@@ -413,7 +419,8 @@ class ProcessContext(BaseContext):
             await self._note()  # what led to a change is journaled before it
         started = time.perf_counter()
         try:
-            result = await self._world.toolbox.call(tool, whom, key=f"{self._key}#{name}", cause=self._event)
+            effect = f"{self._key}#{name}" if once is None else f"{self._consumer.name}:{once}#{digest}"
+            result = await self._world.toolbox.call(tool, whom, key=effect, cause=self._event)
         except StoreError as error:
             kind = "error"
             if isinstance(error, TemporaryError):

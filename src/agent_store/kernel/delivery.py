@@ -15,6 +15,8 @@ from agent_store.kernel.errors import TemporaryError
 from agent_store.kernel.event import Envelope
 
 MAX_BACKOFF = timedelta(minutes=5)
+MAX_AWAY = timedelta(seconds=8)
+"""The longest pause while something is away: customers wait, and what keeps it from being overrun is its circuit."""
 
 Fate = Literal["ended", "again", "parked"]
 """What becomes of a delivery after a try: it is done with, stays the first of its lane, or waits out of its lane."""
@@ -114,9 +116,11 @@ class Lost(Exception):
     """Raised inside a commit when another worker has taken the event over: nothing of this handling counts."""
 
 
-def backoff(subscription: Subscription, attempts: int, hint: timedelta | None) -> timedelta:
-    """Exponential with full jitter above half (so neighbours spread), at most `MAX_BACKOFF`; a hint is a lower bound."""
-    delay = min(subscription.backoff * 2 ** min(attempts - 1, 20), MAX_BACKOFF)
+def backoff(
+    subscription: Subscription, attempts: int, hint: timedelta | None, longest: timedelta = MAX_BACKOFF
+) -> timedelta:
+    """Exponential with full jitter above half (so neighbours spread), at most `longest`; a hint is a lower bound."""
+    delay = min(subscription.backoff * 2 ** min(attempts - 1, 20), longest)
     delay = delay * (0.5 + random.random() / 2)
     return max(delay, hint) if hint is not None else delay
 

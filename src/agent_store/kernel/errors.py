@@ -34,6 +34,12 @@ class PermanentError(StoreError):
     status = 422
 
 
+AWAY = frozenset(
+    {"busy", "circuit-open", "database", "draining", "refused", "shutting-down", "unavailable", "unreachable"}
+)
+"""Codes of failures that say nothing about what was asked: what it takes is away, or has no room now."""
+
+
 class TemporaryError(StoreError):
     """May work later. `retry_after` is the other side's hint; without one, exponential backoff with jitter."""
 
@@ -45,6 +51,10 @@ class TemporaryError(StoreError):
     ) -> None:
         super().__init__(message, code=code, **details)
         self.retry_after = retry_after
+
+    @property
+    def away(self) -> bool:
+        return self.code in AWAY
 
 
 class InvalidInput(PermanentError):

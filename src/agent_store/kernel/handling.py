@@ -16,7 +16,7 @@ import structlog
 
 from agent_store.kernel import journal
 from agent_store.kernel.contexts import ProcessContext, TransactionContext, World, nobody
-from agent_store.kernel.delivery import Delivery, Early, Fate, Lost, backoff
+from agent_store.kernel.delivery import MAX_AWAY, MAX_BACKOFF, Delivery, Early, Fate, Lost, backoff
 from agent_store.kernel.errors import PermanentError, StoreError, TemporaryError
 from agent_store.kernel.inbox import Inbox
 from agent_store.kernel.journal import ACCEPTED, DEAD, DONE, PARKED, RETRY
@@ -29,8 +29,9 @@ from agent_store.kernel.waiting import Waiting
 _log = structlog.get_logger("agent_store.dispatcher")
 
 CRASHES = 4
-"""A death of its process costs an event an attempt; so many times its attempts make it a dead letter. What merely ran
-beside a process's killer, or in one that was killed from outside again and again, is not given up as soon as what fails."""
+"""A death of its process costs an event an attempt, and so does a failure because something that it takes is away; so many
+times its attempts make it a dead letter. What merely ran beside a process's killer, or during an outage, is not given up as
+soon as what fails."""
 
 PROCESS_LIMIT = 256
 """Processes that run at the same time: a model or a Graph call each, so memory and sockets are bounded."""
@@ -225,10 +226,13 @@ class Handling:
         if not isinstance(error, TemporaryError):
             _log.warning("handler.failed", consumer=delivery.consumer.name, event_type=delivery.event.type,
                          event_id=delivery.event.id, attempt=delivery.attempts, error=reason, exc_info=error)  # fmt: skip
-        if delivery.attempts >= delivery.subscription.attempts:
+        subscription, temporary = delivery.subscription, isinstance(error, TemporaryError)
+        away = temporary and error.away
+        if delivery.attempts >= subscription.attempts * (CRASHES if away else 1):
             return partial(self._bury, delivery, "timeout" if isinstance(error, TimeoutError) else "exhausted", reason)
-        hint = error.retry_after if isinstance(error, TemporaryError) else None
-        return partial(self._retry, delivery, backoff(delivery.subscription, delivery.attempts, hint), reason)
+        longest = MAX_AWAY if away else MAX_BACKOFF
+        hint = error.retry_after if temporary else None
+        return partial(self._retry, delivery, backoff(subscription, delivery.attempts, hint, longest), reason)
 
     async def _park(self, delivery: Delivery) -> str:
         """Keep an early event durably, out of its lane's way, until its turn or until it has waited long enough."""

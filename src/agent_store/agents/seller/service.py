@@ -45,6 +45,7 @@ from agent_store.kernel.brain import (
 )
 from agent_store.kernel.context import Context
 from agent_store.kernel.errors import KeyReused, PermanentError, StaleSpeaker, StoreError, TemporaryError
+from agent_store.kernel.ids import derived_id
 from agent_store.kernel.limits import Rate, RateLimiter, allowed, used
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.money import Money
@@ -125,6 +126,8 @@ class _Turn:
         self._memory: Mapping[str, Any] = {}
         self._standing = Standing()
         self._ledger = model.Ledger((), self._began)
+        # A turn whose time ran out is granted anew, with the same first message: what the first one changed stands.
+        self._effects = derived_id("said", event.conversation_id, *(line.message_id for line in event.messages[:1]))
         self._brand: Brand
 
     async def take(self) -> None:
@@ -337,7 +340,7 @@ class _Turn:
             return ToolResult(call=call, error=message, code="already-done")
         self._used.append(tool)
         try:
-            result = await self._ctx.call(tool, key=key)
+            result = await self._ctx.call(tool, key=key, once=self._effects if tool.writes else None)
         except (StaleSpeaker, KeyReused):
             raise
         except PermanentError as error:
