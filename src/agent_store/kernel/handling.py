@@ -226,12 +226,13 @@ class Handling:
         if not isinstance(error, TemporaryError):
             _log.warning("handler.failed", consumer=delivery.consumer.name, event_type=delivery.event.type,
                          event_id=delivery.event.id, attempt=delivery.attempts, error=reason, exc_info=error)  # fmt: skip
-        subscription, temporary = delivery.subscription, isinstance(error, TemporaryError)
-        away = temporary and error.away
+        subscription = delivery.subscription
+        temporary = error if isinstance(error, TemporaryError) else None
+        away = temporary is not None and temporary.away
         if delivery.attempts >= subscription.attempts * (CRASHES if away else 1):
             return partial(self._bury, delivery, "timeout" if isinstance(error, TimeoutError) else "exhausted", reason)
         longest = MAX_AWAY if away else MAX_BACKOFF
-        hint = error.retry_after if temporary else None
+        hint = temporary.retry_after if temporary is not None else None
         return partial(self._retry, delivery, backoff(subscription, delivery.attempts, hint, longest), reason)
 
     async def _park(self, delivery: Delivery) -> str:
