@@ -36,7 +36,7 @@ DRILLS: list[tuple[Mode, str, int, int]] = [
 @pytest.mark.parametrize(("mode", "faults", "replicas", "seed"), DRILLS)
 async def test_a_whole_drill_holds(tmp_path: Path, mode: Mode, faults: str, replicas: int, seed: int) -> None:
     plan = Plan(
-        mode=mode, faults=parse(faults, mode), customers=4, passers_by=1.0, seconds=20.0, patience=90.0,
+        mode=mode, faults=parse(faults, mode), customers=4, passers_by=1.0, seconds=20.0, patience=150.0,
         settling=240.0, replicas=replicas, seed=seed,
     )  # fmt: skip
     try:
