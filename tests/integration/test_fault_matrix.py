@@ -34,7 +34,7 @@ from agent_store.entrypoints.drill.load import taken
 from tests.support.ordeal import Deed, Ordeal, ordeal, p99, standing, until
 from tests.support.served_child import NETWORK, STAND
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600), pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900), pytest.mark.slow]
 
 RABBITMQ = pytest.mark.xdist_group("fault matrix, rabbitmq")
 KNATIVE = pytest.mark.xdist_group("fault matrix, knative")
@@ -79,7 +79,7 @@ async def every_boundary(store: Ordeal) -> None:
     store.plan(deeds)
     async with store.shoppers(3):
         try:
-            await until(lambda: len(store.grave()) >= len(deeds), 200, "everything has died once")
+            await until(lambda: len(store.grave()) >= len(deeds), 400, "everything has died once")
         except AssertionError as error:
             raise AssertionError(f"{error}; left: {store.left()}\n{store.crashed()}") from None
     assert sorted((one.service, one.boundary) for one in store.grave()) == sorted(
