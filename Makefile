@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 UV := $(VENV)-uv/bin/uv
 
-.PHONY: help setup up test test-quick check format bench contracts clean
+.PHONY: help setup up test test-quick check format bench contracts image kind-up kind-down clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,6 +40,7 @@ check: setup ## format, lint, types, layers, dependencies, contracts
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry src
 	@$(BIN)/agent-store contracts export --check
+	@$(BIN)/agent-store crd export --check
 
 format: setup ## format and mend what can be mended
 	@$(BIN)/ruff format .
@@ -50,6 +51,15 @@ bench: setup ## every figure beside its reference, in one run
 
 contracts: setup ## write docs/contracts/ anew
 	@$(BIN)/agent-store contracts export
+
+image: ## build the container image with docker, podman or buildah (docs/image.md)
+	@hack/image
+
+kind-up: ## a kind cluster with Knative, RabbitMQ and the store in it, and its first message (docs/kind.md)
+	@hack/kind up
+
+kind-down: ## delete that cluster with all that is in it
+	@hack/kind down
 
 clean: ## remove the environment and build output (never the data)
 	rm -rf $(VENV) $(VENV)-uv build dist .pytest_cache .ruff_cache
