@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent_store.kernel.added import ToolContract
 from agent_store.kernel.errors import TemporaryError
 
 
@@ -106,6 +107,8 @@ class BrainRequest(_Frozen):
     history: Sequence[Line] = ()
     """Earlier lines, oldest first, bounded; only filled for a brain that `wants_history`."""
     tools: Sequence[ToolSpec] = ()
+    added: Sequence[ToolContract] = ()
+    """Contracts of the brand's added tools, for a brain that knows the store's own by itself."""
     steps: Sequence[Step] = ()
     memory: Mapping[str, Any] = Field(default_factory=dict)
     """What the last answer of this customer's conversations put into `BrainAnswer.memory`."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import MetaData
 
 from agent_store.kernel import cloudevents, journal, tables
+from agent_store.kernel.added import ToolContracts
 from agent_store.kernel.bus import Bus
 from agent_store.kernel.clock import Clock, SystemClock
 from agent_store.kernel.consumer import Consumer
@@ -64,9 +65,8 @@ class Runtime:
         self.metrics = metrics or NoMetrics()
         self.toolbox = LocalToolbox(self.metrics)
         tools = toolbox(self.toolbox) if toolbox is not None else self.toolbox
-        self.world = World(
-            store, self.clock, tools, {Metrics: self.metrics, RateLimiter: NoLimits(), **(ports or {})}, tracing
-        )
+        given = {Metrics: self.metrics, RateLimiter: NoLimits(), ToolContracts: tools, **(ports or {})}
+        self.world = World(store, self.clock, tools, given, tracing)
         self.toolbox.bind(self.world)
         worker = None
         if bus is not None:

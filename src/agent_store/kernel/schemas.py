@@ -15,10 +15,9 @@ from agent_store.kernel.tool import Tool
 
 _TOPICS = {
     "whatsapp": "what arrives from WhatsApp and what goes out to it",
-    "chat": "conversations: turns, answers, customers, sessions",
+    "chat": "conversations: turns, answers, customers, sessions, and people who take over",
     "catalog": "products, stock, prices",
     "order": "cart, order, payment, delivery",
-    "people": "human sellers: escalations and hand-over",
 }
 
 
@@ -60,6 +59,7 @@ def tool_contract(kind: type[Tool[Any]]) -> dict[str, Any]:
         "http": {"method": "POST", "path": f"/api/tools/{kind.tool_name}"},
         "arguments": kind.model_json_schema(),
         "result": kind.result_adapter.json_schema(mode="serialization"),
+        **({"plain": kind.plain.model_dump(mode="json", exclude_defaults=True)} if kind.plain is not None else {}),
     }
 
 

@@ -18,7 +18,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-_NAME = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
+from agent_store.kernel.plain import Plain
+
+TOOL_NAME = r"^[a-z][a-z_-]*\.[a-z][a-z_]*$"
+"""A tool's name: its agent's, a point, its own."""
+_NAME = re.compile(TOOL_NAME)
 
 R = TypeVar("R")
 
@@ -50,6 +54,8 @@ class Tool(BaseModel, Generic[R]):
     tool_name: ClassVar[str] = ""
     writes: ClassVar[bool] = False
     staff_only: ClassVar[bool] = False
+    plain: ClassVar[Plain | None] = None
+    """How a seller without a model uses it, for a tool that the rules were not written for."""
     result_adapter: ClassVar[TypeAdapter[Any]]
 
     def __init_subclass__(

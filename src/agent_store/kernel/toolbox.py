@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from agent_store.kernel import contexts, journal
+from agent_store.kernel import contexts, journal, schemas
+from agent_store.kernel.added import AddedTool, ToolContract, fits
 from agent_store.kernel.agent import ToolBinding
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.errors import Forbidden, InvalidInput, KeyReused, NotFound, StoreError, TemporaryError
@@ -90,9 +92,17 @@ class LocalToolbox:
         """Whether an agent of this process has this tool."""
         return name in self._bindings
 
+    async def contracts(self, patterns: Sequence[str]) -> tuple[ToolContract, ...]:
+        """See `kernel.added.ToolContracts`."""
+        return tuple(_document(self._bindings[name][1].contract) for name in self.names if fits(name, patterns))
+
     async def call(
         self, tool: Tool[R], principal: Principal, *, key: str | None = None, cause: Envelope | None = None
     ) -> R:
+        if isinstance(tool, AddedTool) and tool.tool_name in self._bindings:
+            own = parse_call(tool.tool_name, tool.arguments)
+            result: Any = await self.call(own, principal, key=key, cause=cause)
+            return type(own).result_adapter.dump_python(result, mode="json")
         found = self._bindings.get(tool.tool_name)
         if found is None or self._world is None:
             raise NotFound(f"no running agent offers {tool.tool_name}", tool=tool.tool_name)
@@ -206,6 +216,11 @@ class LocalToolbox:
 
         await world.store.run(finish, agent=consumer.agent.name)
         return result
+
+
+@lru_cache(maxsize=256)
+def _document(contract: type[Tool[Any]]) -> ToolContract:
+    return ToolContract.model_validate(schemas.tool_contract(contract))
 
 
 def _first_result(tool: Tool[Any], seen: str, result: str, digest: str) -> Any:

@@ -191,14 +191,18 @@ class Poster:
         self._all: set[_Connection] = set()
         self._closed = False
 
-    async def post(self, target: Target, head: bytes, body: bytes) -> Answer:
+    async def get(self, target: Target, head: bytes) -> Answer:
+        """As `post`, without a body."""
+        return await self.post(target, head, b"", method="GET")
+
+    async def post(self, target: Target, head: bytes, body: bytes, *, method: str = "POST") -> Answer:
         """`head`: header lines, each with its CRLF, without host and content-length. Bound it by `asyncio.timeout`.
 
         May send it twice, when a kept connection breaks: only for what may come twice.
         Raises OSError: there is no connection, or it broke.
         """
         request = b"".join((
-            f"POST {target.path} HTTP/1.1\r\nhost: {target.authority}\r\ncontent-length: {len(body)}\r\n".encode(),
+            f"{method} {target.path} HTTP/1.1\r\nhost: {target.authority}\r\ncontent-length: {len(body)}\r\n".encode(),
             head, b"\r\n", body,
         ))  # fmt: skip
         async with self._slots:

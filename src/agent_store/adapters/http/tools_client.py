@@ -12,7 +12,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, TypeVar
@@ -24,8 +24,10 @@ from pydantic import ValidationError
 from agent_store.adapters.bus.posting import Answer, Poster, Target
 from agent_store.adapters.http import wire
 from agent_store.adapters.http.breaker import Breaker, BreakerLimits, Bulkhead, State
+from agent_store.adapters.http.contracts_client import ContractLimits, RemoteContracts
 from agent_store.adapters.http.tokens import Tokens
 from agent_store.kernel import budget, tracing
+from agent_store.kernel.added import AddedTool, ToolContract, fits
 from agent_store.kernel.contexts import child_trace
 from agent_store.kernel.errors import Forbidden, InvalidInput, NotFound, StoreError, TemporaryError
 from agent_store.kernel.event import Envelope
@@ -40,6 +42,8 @@ R = TypeVar("R")
 _log = structlog.get_logger("agent_store.tools")
 
 _AGAIN = frozenset({429, 502, 503, 504})
+_ODD = frozenset({"bad-answer", "not-offered", "not-found", "invalid-input"})
+"""Answers to a call of an added tool that may mean: its contract is another one now."""
 _SLOW = 2.0
 """Seconds after which a call that its caller gave up counts against the agent, as a timeout would."""
 
@@ -99,6 +103,7 @@ class RemoteToolbox:
         metrics: Metrics,
         tracing: Tracing = tracing.OFF,
         limits: CallLimits | None = None,
+        contracts: ContractLimits | None = None,
         tls: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -113,9 +118,11 @@ class RemoteToolbox:
         self._poster: Poster | None = None
         self._now = now
         self._lines: dict[str, _Line] = {}
+        self._contracts = RemoteContracts(tokens, self._get, metrics=metrics, limits=contracts, now=now)
 
     def close(self) -> None:
         """Calls that are under way fail."""
+        self._contracts.close()
         if self._poster is not None:
             self._poster.close()
 
@@ -123,6 +130,16 @@ class RemoteToolbox:
         """Of this agent's circuit breaker."""
         line = self._lines.get(agent)
         return line.breaker.state if line is not None else "closed"
+
+    async def contracts(self, patterns: Sequence[str]) -> tuple[ToolContract, ...]:
+        """See `kernel.added.ToolContracts`."""
+        here = await self.local.contracts(patterns)
+        ours = {name.partition(".")[0] for name in self.local.names}
+        agents = [name for name in dict.fromkeys(one.partition(".")[0] for one in patterns) if name not in ours]
+        found = await asyncio.gather(
+            *(self._contracts.of_agent(agent, self._addresses.url_of_agent(agent)) for agent in agents)
+        )
+        return (*here, *(tool for tools in found for tool in tools if fits(tool.name, patterns)))
 
     async def call(
         self, tool: Tool[R], principal: Principal, *, key: str | None = None, cause: Envelope | None = None
@@ -149,6 +166,8 @@ class RemoteToolbox:
             return result
         except StoreError as error:
             outcome = error.code
+            if isinstance(tool, AddedTool) and outcome in _ODD:
+                self._contracts.doubt(agent)
             raise
         finally:
             self._metrics.tool_called(name, outcome, self._now() - started)
@@ -296,10 +315,17 @@ class RemoteToolbox:
     async def _post(self, target: Target, head: bytes, body: bytes, seconds: float) -> Answer:
         if seconds <= 0:
             raise TimeoutError
+        async with asyncio.timeout(seconds):
+            return await self._connections().post(target, head, body)
+
+    async def _get(self, target: Target, head: bytes, seconds: float) -> Answer:
+        async with asyncio.timeout(seconds):
+            return await self._connections().get(target, head)
+
+    def _connections(self) -> Poster:
         if self._poster is None:
             self._poster = Poster(concurrency=_ALL, tls=self._tls)
-        async with asyncio.timeout(seconds):
-            return await self._poster.post(target, head, body)
+        return self._poster
 
     def _pause(self, error: TemporaryError, number: int, end: float) -> float | None:
         """Seconds until the next try; None when there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,16 @@ def contracts_router(
     async def asyncapi() -> dict[str, Any]:
         """The events that are heard here, as an AsyncAPI document."""
         return schemas.asyncapi(heard().values())
+
+    @router.get("/tools")
+    async def of_agent(request: Request, agent: str = "") -> Response:
+        """The whole contracts, of one agent's tools or of all. `If-None-Match` is answered 304 while they are the same."""
+        names = [name for name in toolbox.names if not agent or name.partition(".")[0] == agent]
+        body = json.dumps({"tools": [schemas.tool_contract(tools[name]) for name in names]}).encode()
+        tag = wire.tag_of(body)
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"etag": tag})
+        return Response(body, media_type="application/json", headers={"etag": tag})
 
     @router.get("/tools/{name}")
     async def tool(name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ tool were local. A problem without it speaks for the way: the edge, a proxy, a g
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import timedelta
@@ -121,3 +122,8 @@ def read_problem(status: int, body: bytes) -> StoreError | Refusal:
     if isinstance(error, TemporaryError) and problem.retry_after is not None:
         error.retry_after = timedelta(seconds=problem.retry_after)
     return error
+
+
+def tag_of(body: bytes) -> str:
+    """The entity tag of a document: made of its bytes, so that both sides know it without a word."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,10 @@ from agent_store.contracts.inventory import Availability, LocationView
 from agent_store.contracts.orders import OrderView
 from agent_store.contracts.payments import PaymentView
 from agent_store.contracts.pricing import PriceView, Quote
+from agent_store.kernel.added import AddedTool
+from agent_store.kernel.contexts import digest_of
 from agent_store.kernel.money import Money
+from agent_store.kernel.plain import amount_of
 from agent_store.kernel.tool import Tool
 
 SAO_PAULO = timezone(timedelta(hours=-3))
@@ -254,12 +258,20 @@ def find(
 def find_in_refusal(
     tool: Tool[Any], details: Mapping[str, Any], *, call: str, turn: int, at: datetime, settings: SellerSettings
 ) -> Finding | None:
-    """A refused cart change says how many units there are."""
+    """A refused cart change says how many units there are. Of an added tool's refusal nothing is taken for a fact."""
+    if isinstance(tool, AddedTool):
+        return None
     reader = _Reader(at, settings)
     sku, available = getattr(tool, "sku", None), details.get("available")
     if isinstance(sku, str) and isinstance(available, int):
         reader.add("stock", f"stock:{sku}", available, settings.stock_ttl)
     return reader.finding(tool, call, turn)
+
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DEEPEST = 6
+_MOST_ADDED = 60
+_LONGEST_REF = 160
 
 
 class _Reader:
@@ -287,6 +299,9 @@ class _Reader:
         self._facts.append(Fact(kind=kind, ref=ref, value=value, until=self._at + ttl, about=about))
 
     def read(self, tool: Tool[Any], result: Any) -> None:
+        if isinstance(tool, AddedTool):
+            self._added(f"added:{tool.tool_name}:{digest_of(tool)[:12]}", result)
+            return
         match result:
             case SearchResult():
                 self._hits(result.hits)
@@ -313,6 +328,25 @@ class _Reader:
                     self._item(tool, item)
             case _:
                 pass
+
+    def _added(self, ref: str, value: Any, depth: int = 0) -> None:
+        """Of an added tool's result, the amounts (objects of `minor` and `currency`, in reais as all that is stated) and
+        the days (text like 2026-01-31). What else it says is text: no price is read out of words."""
+        if depth > _DEEPEST or len(self._facts) >= _MOST_ADDED:
+            return
+        amount = amount_of(value)
+        if amount is not None:
+            if amount.currency == "BRL" and amount.minor >= 0:
+                self.add("price", ref, amount.minor, self._settings.price_ttl)
+        elif isinstance(value, Mapping):
+            for name, inner in cast("Mapping[str, Any]", value).items():
+                self._added(f"{ref}.{name}"[:_LONGEST_REF], inner, depth + 1)
+        elif isinstance(value, list | tuple):
+            for place, inner in enumerate(cast("Sequence[Any]", value)):
+                self._added(f"{ref}.{place}"[:_LONGEST_REF], inner, depth + 1)
+        elif isinstance(value, str) and _DAY.fullmatch(value):
+            with contextlib.suppress(ValueError):  # it looked like a day, and is none
+                self._days(ref, date.fromisoformat(value), None, self._settings.delivery_ttl)
 
     def _item(self, tool: Tool[Any], item: Any) -> None:
         match item:

@@ -25,6 +25,7 @@ from agent_store.contracts.orders import CancelOrder, GetMyOrder, ListMyOrders, 
 from agent_store.contracts.payments import GetPendingPayment, SubmitTestCard
 from agent_store.contracts.people import Reason
 from agent_store.contracts.pricing import GetPrices, GetQuote
+from agent_store.kernel.added import ToolContract, fits, made_of
 from agent_store.kernel.brain import Line, ToolSpec
 from agent_store.kernel.errors import InvalidInput
 from agent_store.kernel.money import Money
@@ -52,11 +53,20 @@ class BadCall(InvalidInput):
     code = "invalid-arguments"
 
 
-def tool_of(name: str, arguments: Mapping[str, Any]) -> Tool[Any]:
-    """The call as its contract. Raises BadCall for a tool that is not on the list and for arguments that do not fit."""
+def tool_of(name: str, arguments: Mapping[str, Any], added: Sequence[ToolContract] = ()) -> Tool[Any]:
+    """The call as its contract. Raises BadCall for a tool that is not on the list and for arguments that do not fit.
+
+    `added`: what `usable` leaves of the contracts of added tools.
+    """
     contract = _ALLOWED.get(name)
     if contract is None:
-        raise BadCall(f"there is no tool {name!r}", code="unknown-tool")
+        found = next((one for one in added if one.name == name), None)
+        if found is None:
+            raise BadCall(f"there is no tool {name!r}", code="unknown-tool")
+        try:
+            return made_of(found).called_with(_plain_added(found, arguments))
+        except InvalidInput as error:
+            raise BadCall(error.message) from error
     try:
         return contract.model_validate(_plain_arguments(contract, arguments))
     except ValidationError as error:
@@ -105,6 +115,91 @@ def _amount(value: Any) -> Any:
             return text.replace(".", "").replace(",", ".")
         return text
     return value
+
+
+# --- tools of added agents -----------------------------------------------------------------------------------------
+
+HOUSE = frozenset({
+    "whatsapp", "conversations", "assistant", "catalog", "inventory", "pricing", "cart", "orders", "payments",
+    "fulfillment", "seller",
+})  # fmt: skip
+"""The store's own agents: a seller uses of theirs what stands above, and no allow-list adds to it."""
+MOST_ADDED = 32
+_WORDY = 1000
+
+
+def patterns(allowed: Sequence[str]) -> tuple[str, ...]:
+    """Of a brand's allow-list, what may be asked for: names of other agents' tools."""
+    return tuple(one for one in allowed if one.partition(".")[0] not in HOUSE and "." in one)
+
+
+def usable(found: Sequence[ToolContract], allowed: Sequence[str]) -> tuple[ToolContract, ...]:
+    """Of these contracts, those of tools that the brand's seller may use: allow-listed, not for staff, and with a name
+    that no model can take for one of the store's own tools (models know names without points and dashes)."""
+    wanted = patterns(allowed)
+    taken = {_as_heard(name) for name in (*_ALLOWED, *VIRTUAL)}
+    kept: list[ToolContract] = []
+    for one in found:
+        heard = _as_heard(one.name)
+        if fits(one.name, wanted) and not one.staff_only and heard not in taken:
+            taken.add(heard)
+            kept.append(one)
+    return tuple(kept[:MOST_ADDED])
+
+
+def _as_heard(name: str) -> str:
+    return name.replace(".", "_").replace("-", "_")
+
+
+def _plain_added(contract: ToolContract, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """As `_plain_arguments`, by the schema: nothing for what is left out, an amount as the object that it is."""
+    properties = _properties(contract)
+    required = set(cast("Sequence[str]", contract.arguments.get("required", ())))
+    plain: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if value in (None, "") and name in properties and name not in required:
+            continue
+        money = name in properties and _refers_to_money(properties[name]) and isinstance(value, str | int | float)
+        plain[name] = Money.parse(_amount(value)).model_dump() if money else value
+    return plain
+
+
+def _properties(contract: ToolContract) -> dict[str, Any]:
+    return cast("dict[str, Any]", contract.arguments.get("properties", {}))
+
+
+def _refers_to_money(schema: Mapping[str, Any]) -> bool:
+    forms = [schema, *cast("Sequence[Mapping[str, Any]]", schema.get("anyOf", ()))]
+    return any(str(one.get("$ref", "")).endswith("/Money") for one in forms)
+
+
+def added_specs(contracts: Sequence[ToolContract]) -> tuple[ToolSpec, ...]:
+    """Added tools as a model sees them; their own words about themselves are cut where they grow long."""
+    return tuple(
+        ToolSpec(
+            name=one.name,
+            description=one.description[:_WORDY],
+            parameters={
+                "type": "object",
+                "properties": {
+                    name: _told(schema, one.arguments.get("$defs", {})) for name, schema in _properties(one).items()
+                },
+                "required": list(one.arguments.get("required", ())),
+            },
+        )
+        for one in contracts
+    )
+
+
+def _told(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        simple = _simple(schema, definitions)
+    except (KeyError, StopIteration, RecursionError):
+        simple = {}  # of a form that cannot be told in short: the call is checked against the whole of it
+    if "const" in schema:
+        simple["enum"] = [schema["const"]]
+    words = _MONEY if _refers_to_money(schema) else str(schema.get("description", ""))
+    return {**simple, "description": words[:_WORDY]} if words else simple
 
 
 # --- what the customer said ----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from agent_store.agents.seller.numbers import amounts_in
 from agent_store.agents.seller.presentation import Rendered
 from agent_store.agents.seller.repository import Sellers, Standing
 from agent_store.agents.seller.settings import Circuit, SellerSettings
-from agent_store.contracts.brands import Brand, Directory
+from agent_store.contracts.brands import Brand, Directory, prompt_of
 from agent_store.contracts.chat import (
     ChatIntentDetected,
     ChatMessageNew,
@@ -31,6 +31,7 @@ from agent_store.contracts.chat import (
     HistoryLine,
 )
 from agent_store.contracts.people import SalesEscalate
+from agent_store.kernel.added import ToolContract, ToolContracts
 from agent_store.kernel.brain import (
     Block,
     Brain,
@@ -129,6 +130,7 @@ class _Turn:
         # A turn whose time ran out is granted anew, with the same first message: what the first one changed stands.
         self._effects = derived_id("said", event.conversation_id, *(line.message_id for line in event.messages[:1]))
         self._brand: Brand
+        self._added: tuple[ToolContract, ...] = ()
 
     async def take(self) -> None:
         event, ctx = self._event, self._ctx
@@ -152,7 +154,21 @@ class _Turn:
             event.conversation_id, before_turn=event.number, now=self._began, most=self._settings.findings
         )
         self._ledger = model.Ledger(findings, self._began)
+        self._added = await self._added_tools()
         await self._finish(await self._answer())
+
+    async def _added_tools(self) -> tuple[ToolContract, ...]:
+        """Those of other agents that the brand allows. Journaled: a resumed turn has the same, whatever has changed."""
+        allowed = self._brand.tools
+        wanted = policy.patterns(allowed)
+        if not wanted:
+            return ()
+        contracts = self._ctx.use(ToolContracts)  # pyright: ignore[reportAbstractUsage]
+
+        async def ask() -> tuple[ToolContract, ...]:
+            return policy.usable(await contracts.contracts(wanted), allowed)
+
+        return await self._ctx.step("added-tools", ask, tuple[ToolContract, ...], pure=True)
 
     # --- thinking ------------------------------------------------------------------------------------------------
 
@@ -284,16 +300,21 @@ class _Turn:
             brand=event.brand,
             seller=self._brand.seller,
             language=event.language,
-            system=f"{self._ctx.use(Directory).house_prompt()}\n\n{self._brand.prompt}".strip() if model_like else "",
+            system=self._prompt() if model_like else "",
             lines=self._lines,
             history=self._history or () if brain.wants_history else (),
-            tools=policy.specs() if model_like else (),
+            tools=(*policy.specs(), *policy.added_specs(self._added)) if model_like else (),
+            added=() if model_like else self._added,
             steps=tuple(steps),
             memory=self._memory,
             greeting=self._brand.greeting.get(event.language, ""),
             now=self._began,
             channel=event.channel,
         )
+
+    def _prompt(self) -> str:
+        brand = prompt_of(self._brand, self._event.conversation_id)
+        return f"{self._ctx.use(Directory).house_prompt()}\n\n{brand}".strip()
 
     async def _read_history(self) -> tuple[Line, ...]:
         """Earlier lines; none when they cannot be had: a turn without history is better than no answer."""
@@ -325,7 +346,7 @@ class _Turn:
 
     async def _call(self, call: ToolCall, key: str) -> ToolResult:
         try:
-            tool = policy.tool_of(call.name, call.arguments)
+            tool = policy.tool_of(call.name, call.arguments, self._added)
         except policy.BadCall as error:
             return ToolResult(call=call, error=error.message, code=error.code)
         said = policy.Said(self._lines, self._event.language, self._standing.shown_cart)
@@ -516,7 +537,7 @@ class _Turn:
 
     def _intent(self) -> ChatIntentDetected | None:
         """What the customer came for, by what was done for them; a change says it surely, a look only likely."""
-        if not self._used:
+        if not self._used or not self._settings.intents:
             return None
         told = next((tool for tool in reversed(self._used) if tool.writes), self._used[-1])
         return ChatIntentDetected(

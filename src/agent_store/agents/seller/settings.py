@@ -17,7 +17,8 @@ class SellerSettings:
     an unsupported fact is asked for anew `rewrites` times. A price, stock count, delivery promise or order fact may be
     stated for `…_ttl` after the tool gave it. After `misses` turns in a row that went wrong a person is asked
     for. After `circuit_failures` failures in a row the model is not asked for `circuit_pause`. A card says how few are
-    left from `low_stock` units on downward. `brand_tokens` and `customer_tokens`: model tokens in and out of a brand and
+    left from `low_stock` units on downward. A model is given the last `history` messages (0 to 100). `intents`: tell of
+    what a customer came for, as events. `brand_tokens` and `customer_tokens`: model tokens in and out of a brand and
     of a customer; when they are used up the rules brain answers until some have come back.
     """
 
@@ -28,6 +29,7 @@ class SellerSettings:
     think_time: timedelta = timedelta(seconds=20)
     rewrites: int = 1
     history: int = 20
+    intents: bool = True
     findings: int = 40
     price_ttl: timedelta = timedelta(minutes=30)
     stock_ttl: timedelta = timedelta(minutes=10)

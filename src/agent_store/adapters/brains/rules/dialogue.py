@@ -6,7 +6,17 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from agent_store.adapters.brains.rules import aftersales, basket, checkout, delivery, details, goods, shopping, social
+from agent_store.adapters.brains.rules import (
+    added,
+    aftersales,
+    basket,
+    checkout,
+    delivery,
+    details,
+    goods,
+    shopping,
+    social,
+)
 from agent_store.adapters.brains.rules.memory import Pending
 from agent_store.adapters.brains.rules.normalise import nearly, plain, same
 from agent_store.adapters.brains.rules.turn import Failed, Turn, parse
@@ -117,8 +127,11 @@ def _acts(turn: Turn) -> tuple[list[Act], str]:
             if tapped.intent != "tap_brand":
                 lines.append((tapped,))
         elif line.text.strip():
-            words.append(line.text)
-            lines.append(understand(line.text, language))
+            wishes, rest = added.wishes(turn, line.text)
+            if rest.strip():
+                words.append(rest)
+                lines.append(understand(rest, language))
+            lines.append(tuple(wishes))
     return merge_lines(tuple(lines)), "\n".join(words)
 
 
@@ -144,6 +157,8 @@ async def _unknown(turn: Turn, act: Act) -> None:
 def _in_context(turn: Turn, act: Act, open_: Pending | None) -> Act:
     """The act that an answer means: yes and no, a choice by its place or its name, a value of a variant."""
     if open_ is not None:
+        if open_.kind == added.TAPPED and (named := added.chosen(turn, act, open_)) is not None:
+            return named
         if act.intent in ("yes", "no"):
             found = from_payload(open_.yes if act.intent == "yes" else open_.no)
             if found is not None:
@@ -345,6 +360,8 @@ async def _finished_by_another(turn: Turn) -> bool:
         for result in reversed(step.results):
             if result.error is not None:
                 continue
+            if added.done_by_another(turn, result):
+                return True
             contract = _WRITES.get(result.call.name)
             if contract is None:
                 continue
@@ -452,5 +469,6 @@ HANDLERS: dict[str, Handler] = {
     # after the order
     "card": aftersales.card, "link": aftersales.link, "pay_link": aftersales.link, "paid": aftersales.link,
     "order_status": aftersales.status, "tap_status": aftersales.status, "my_orders": aftersales.status,
+    "tap_tool": added.use,
     "cancel_order": aftersales.cancel, "tap_cancel_yes": aftersales.cancel_now, "cancel_no": aftersales.cancel_kept,
 }  # fmt: skip

@@ -14,6 +14,7 @@ from agent_store.adapters.brains.rules.normalise import plain
 from agent_store.adapters.brains.rules.words import ENGLISH, NOUNS, PHRASES, PORTUGUESE, SPANISH, bag
 
 LONGEST_PAYLOAD = 200
+LONGEST_KEY = 120
 MOST_ACTS = 4
 """Wishes of one message that are followed; more is nonsense or an attack."""
 
@@ -56,6 +57,7 @@ _KEYED_PAYLOADS = frozenset(
         "brand",
         "choose",
         "fewer",
+        "tool",
     }
 )
 
@@ -110,7 +112,7 @@ def from_payload(payload: str | None) -> Act | None:
     if not colon and kind in _SIMPLE_PAYLOADS:
         return Act(kind)
     if colon and kind in _KEYED_PAYLOADS and key:
-        return Act("tap_" + kind, key=key[:120])
+        return Act("tap_" + kind, key=key[:LONGEST_KEY])
     return None
 
 

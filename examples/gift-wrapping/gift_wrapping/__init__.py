@@ -1,0 +1,1 @@
+"""Gift wrapping: an agent that the store does not come with."""
