@@ -10,6 +10,10 @@ if [ ! -x "${KNATIVE_RABBITMQ_BIN:-/nowhere}/ingress" ]; then
     echo "tests of the Knative bus are skipped; to run them: build cmd/ingress and cmd/dispatcher of" \
         "knative.dev/eventing-rabbitmq, and set KNATIVE_RABBITMQ_BIN to their folder"
 fi
+if [ ! -x "${KUBEBUILDER_ASSETS:-/nowhere}/kube-apiserver" ]; then
+    echo "tests of the operator and of pods are skipped; to run them: setup-envtest use, and set KUBEBUILDER_ASSETS to" \
+        "the folder that it names (kube-apiserver, etcd, kubectl)"
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then
     export DEBIAN_FRONTEND=noninteractive

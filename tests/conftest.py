@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 import structlog
 
+from tests.support.kube import kube_api as kube_api
 from tests.support.programs import postgres as postgres
 from tests.support.programs import postgres_url as postgres_url
 from tests.support.programs import rabbitmq as rabbitmq

@@ -471,7 +471,7 @@ async def test_news_of_another_version_means_look_yourself(fanout: FanOut) -> No
 # --- screens
 
 
-class Ping(Event, type="store.screen.ping", topic="people", subject="id"):
+class Ping(Event, type="store.screen.ping", topic="chat", subject="id"):
     id: str
 
 

@@ -88,6 +88,8 @@ class ApiServer(Program):
 
     def __init__(self, program: Path, etcd: Etcd) -> None:
         self._program, self._etcd = program, etcd
+        self.more: list[str] = []
+        """Further flags, from the next start on."""
         super().__init__()
         _certificates(self.folder)
         (self.folder / "users.csv").write_text(f"{ADMIN},admin,admin,system:masters\n")
@@ -113,6 +115,7 @@ class ApiServer(Program):
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             "--service-cluster-ip-range=10.96.0.0/24", "--authorization-mode=RBAC", "--allow-privileged=true",
             "--disable-admission-plugins=ServiceAccount", "--watch-cache=true", "--profiling=false",
+            *self.more,
         ]  # fmt: skip
 
     async def ready(self) -> bool:
@@ -191,8 +194,9 @@ class KubeApi:
         self.server.kill()
 
     async def restart(self) -> None:
-        """As an upgrade does: it ends by SIGTERM, its watches with it, and comes again on the same address."""
-        await self.server.terminate()
+        """As an upgrade does: SIGTERM and some seconds for what is open (a watch never ends by itself), and it comes again
+        on the same address."""
+        await self.server.terminate(5)
         await self.server.start()
 
     def pause(self) -> None:
@@ -230,8 +234,10 @@ class KubeApi:
         return done.stdout if check else done.stdout + done.stderr
 
     def apply(self, *objects: Mapping[str, Any], namespace: str = "default") -> None:
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", "-",
-                     stdin=yaml.safe_dump_all(objects))  # fmt: skip
+        listed = {"apiVersion": "v1", "kind": "List", "items": objects}  # as JSON: kubectl's YAML loses odd characters
+        self.kubectl(
+            "apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", "-", stdin=json.dumps(listed)
+        )
 
     def get(self, *arguments: str, namespace: str = "default") -> dict[str, Any]:
         """`get("configmap", "settings")` as an object."""
@@ -275,9 +281,12 @@ class KubeApi:
         """CustomResourceDefinitions, until the API server serves them."""
         self.apply(*definitions)
         for definition in definitions:
-            self.kubectl(
-                "wait", "--for=condition=Established", "--timeout=60s", f"crd/{definition['metadata']['name']}"
-            )
+            name = f"crd/{definition['metadata']['name']}"
+            # `wait` gives up on one that has no conditions yet
+            for _ in range(100):
+                if self.kubectl("get", name, "-o", "jsonpath={.status.conditions}"):
+                    break
+            self.kubectl("wait", "--for=condition=Established", "--timeout=60s", name)
 
     def install_crd(self) -> None:
         """The LambdaAgent."""

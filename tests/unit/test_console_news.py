@@ -27,7 +27,7 @@ async def test_news_of_a_conversation_is_looked_at_once_for_all() -> None:
     await desk._look()
     assert desk.looks == 0, "it has just been drawn"
     desk._hear(frozenset({notice("chat"), notice("orders")}))
-    desk._hear(frozenset({notice("people")}))
+    desk._hear(frozenset({notice("whatsapp")}))
     await desk._look()
     await desk._look()
     assert desk.looks == 1

@@ -52,6 +52,10 @@ def test_the_sample_data_can_be_left_out_by_either_name(name: str) -> None:
         ("RETENTION", "0", "days from 1"),
         ("TURN_STEPS", "-2", "not be negative"),
         ("MODEL_TEMPERATURE", "9", "between 0 and 2"),
+        ("CANARY_PERCENT", "101", "from 0 to 100"),
+        ("CONTEXT_MESSAGES", "-1", "from 0 to 100"),
+        ("BRAND", "[]", "a JSON object is expected"),
+        ("BRAND", "{", "a JSON object is expected"),
     ],
 )
 def test_a_wrong_value_stops_the_start_with_a_sentence_that_names_the_variable(
@@ -106,3 +110,11 @@ def test_what_several_processes_need_is_checked_at_the_start(name: str, value: s
     with pytest.raises(InvalidInput, match=f"AGENT_STORE_{name}") as refusal:
         load({f"AGENT_STORE_{name}": value})
     assert name not in ("DATABASE_URL", "BUS", "KEYS") or value not in refusal.value.message, "a secret is not shown"
+
+
+def test_a_directory_stands_in_place_of_the_services_file_and_a_config_map_holds_it() -> None:
+    both = {"AGENT_STORE_DIRECTORY": "directory.yaml", "AGENT_STORE_SERVICES": "services.yaml"}
+    with pytest.raises(InvalidInput, match="AGENT_STORE_SERVICES: AGENT_STORE_DIRECTORY names the services as well"):
+        load(both)
+    with pytest.raises(InvalidInput, match="AGENT_STORE_DIRECTORY: name the file"):
+        load({"AGENT_STORE_DIRECTORY_CONFIGMAP": "agent-store-directory"})

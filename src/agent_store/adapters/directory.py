@@ -10,12 +10,12 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
 
-from agent_store.contracts.brands import Brand, SharedNumber
+from agent_store.contracts.brands import Brand, Directory, SharedNumber
 from agent_store.kernel.errors import Conflict, InvalidInput
 
 
@@ -34,12 +34,12 @@ class FileDirectory:
         """Read all files anew. Raises InvalidInput that names the file and the field."""
         source = self._data / "brands.yaml"
         listed = read_yaml(source)
-        brands = [self._with_prompts(parse_brand(item, source)) for item in listed.get("brands", [])]
+        brands = [with_prompts(parse_brand(item, source), self._prompts) for item in listed.get("brands", [])]
         if self._added is not None and self._added.is_dir():
             brands += [parse_brand(read_yaml(path).get("brand"), path) for path in sorted(self._added.glob("*.yaml"))]
+        brands = self._with_tools(brands)
         self._shared = SharedNumber.model_validate(listed.get("shared", {}))
-        house = self._prompts / "house.md"
-        self._house = house.read_text("utf-8") if house.is_file() else ""
+        self._house = house_prompt(self._prompts)
         by_id: dict[str, Brand] = {}
         by_number: dict[str, Brand] = {}
         for brand in brands:
@@ -52,15 +52,20 @@ class FileDirectory:
                 by_number[number] = brand
         self._brands, self._by_number = by_id, by_number
 
-    def _with_prompts(self, brand: Brand) -> Brand:
-        prompt = self._prompts / brand.id / "system.md"
-        greeting = self._prompts / brand.id / "greeting.yaml"
-        changes: dict[str, Any] = {}
-        if not brand.prompt and prompt.is_file():
-            changes["prompt"] = prompt.read_text("utf-8")
-        if not brand.greeting and greeting.is_file():
-            changes["greeting"] = read_yaml(greeting)
-        return Brand.model_validate({**brand.model_dump(), **changes}) if changes else brand
+    def _with_tools(self, brands: Sequence[Brand]) -> list[Brand]:
+        """With the tools of added agents that `tools.yaml` beside the brands allows: `fashion: [gift-wrapping.*]`."""
+        path = self._added.parent / "tools.yaml" if self._added is not None else None
+        allowed: Mapping[str, Any] = read_yaml(path) if path is not None else {}
+        if unknown := sorted(allowed.keys() - {brand.id for brand in brands}):
+            raise InvalidInput(f"tools.yaml: {unknown[0]}: there is no such brand")
+        dressed: list[Brand] = []
+        for brand in brands:
+            more = allowed.get(brand.id, [])
+            if not isinstance(more, list) or not all(isinstance(one, str) for one in cast("list[object]", more)):
+                raise InvalidInput(f"tools.yaml: {brand.id}: a list like [gift-wrapping.options] is expected")
+            tools = tuple(dict.fromkeys((*brand.tools, *cast("list[str]", more))))
+            dressed.append(brand.model_copy(update={"tools": tools}) if tools != brand.tools else brand)
+        return dressed
 
     def brands(self) -> Sequence[Brand]:
         return tuple(self._brands.values())
@@ -98,6 +103,75 @@ class FileDirectory:
         write_durably(path, text)
         self.reload()
         return brand
+
+
+class OwnBrand:
+    """A directory as a brand's seller sees it: its own brand is as its settings say, whether it is listed or not.
+
+    Routing follows `brands` and `by_number`, which stay as they are: a brand is not open because its seller has started.
+    """
+
+    def __init__(
+        self,
+        inner: Directory,
+        brand_id: str,
+        *,
+        brand: Brand | None = None,
+        prompt: str = "",
+        canary_prompt: str = "",
+        canary_percent: int = 0,
+    ) -> None:
+        """`brand`: in place of the listed one. An empty prompt leaves the brand's."""
+        self._inner = inner
+        self._id = brand_id
+        self._own = brand
+        self._worn = {
+            "canary_prompt": canary_prompt,
+            "canary_percent": canary_percent,
+            **({"prompt": prompt} if prompt else {}),
+        }
+        self._dressed: tuple[Brand, Brand] | None = None
+
+    def brand(self, brand_id: str) -> Brand | None:
+        plain = self._own if self._own is not None and brand_id == self._id else self._inner.brand(brand_id)
+        if plain is None or brand_id != self._id:
+            return plain
+        if self._dressed is None or self._dressed[0] is not plain:
+            self._dressed = plain, plain.model_copy(update=self._worn)
+        return self._dressed[1]
+
+    def brands(self) -> Sequence[Brand]:
+        return self._inner.brands()
+
+    def by_number(self, phone_number_id: str) -> Brand | None:
+        return self._inner.by_number(phone_number_id)
+
+    def is_known(self, phone_number_id: str) -> bool:
+        return self._inner.is_known(phone_number_id)
+
+    def house_prompt(self) -> str:
+        return self._inner.house_prompt()
+
+    @property
+    def shared(self) -> SharedNumber:
+        return self._inner.shared
+
+
+def with_prompts(brand: Brand, prompts: Path) -> Brand:
+    """With the prompt and the greeting that the folder of prompts has for it, where it has none of its own."""
+    prompt = prompts / brand.id / "system.md"
+    greeting = prompts / brand.id / "greeting.yaml"
+    changes: dict[str, Any] = {}
+    if not brand.prompt and prompt.is_file():
+        changes["prompt"] = prompt.read_text("utf-8")
+    if not brand.greeting and greeting.is_file():
+        changes["greeting"] = read_yaml(greeting)
+    return Brand.model_validate({**brand.model_dump(), **changes}) if changes else brand
+
+
+def house_prompt(prompts: Path) -> str:
+    path = prompts / "house.md"
+    return path.read_text("utf-8") if path.is_file() else ""
 
 
 def parse_brand(value: object, path: Path) -> Brand:

@@ -14,23 +14,22 @@ change in the log, and counted as `services_file_bad`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agent_store.adapters.directory import parse_yaml
+from agent_store.adapters.livefile import LiveFile
 from agent_store.kernel.errors import InvalidInput
 from agent_store.kernel.metrics import Metrics, NoMetrics
 
-_log = structlog.get_logger("agent_store.services")
 
+class ServiceEntry(BaseModel):
+    """A service as a file has it."""
 
-class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str
@@ -50,7 +49,7 @@ class _Entry(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    services: dict[str, _Entry] = Field(default_factory=dict[str, _Entry])
+    services: dict[str, ServiceEntry] = Field(default_factory=dict[str, ServiceEntry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,96 +61,80 @@ class Service:
     consumers: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ServiceIndex:
+    """The services of one reading."""
+
+    services: tuple[Service, ...] = ()
+    by_consumer: dict[str, Service] = field(init=False, default_factory=dict[str, Service], compare=False)
+    by_agent: dict[str, Service] = field(init=False, default_factory=dict[str, Service], compare=False)
+
+    def __post_init__(self) -> None:
+        for service in self.services:
+            for consumer in service.consumers:
+                self.by_consumer[consumer] = service
+                self.by_agent.setdefault(consumer.partition("/")[0], service)
+
+    @classmethod
+    def of(cls, entries: Mapping[str, ServiceEntry], name: str) -> ServiceIndex:
+        """Raises InvalidInput where two services run the same consumer; `name` is the file's."""
+        owners: dict[str, str] = {}
+        for service, entry in entries.items():
+            for consumer in entry.consumers:
+                if consumer in owners:
+                    raise InvalidInput(
+                        f"{name}: {consumer} is run by {owners[consumer]} and by {service}: one service each"
+                    )
+                owners[consumer] = service
+        return cls(tuple(Service(service, entry.url, tuple(entry.consumers)) for service, entry in entries.items()))
+
+
 class Services:
     """Look-ups are dictionary look-ups, after one `stat` of the file (a microsecond or two)."""
 
-    def __init__(self, path: Path, *, metrics: Metrics | None = None) -> None:
-        """Raises InvalidInput that names the file and the field when the first reading fails."""
-        self._path = path
-        self._metrics = metrics or NoMetrics()
-        self._seen = _mark(path)
-        self._services: tuple[Service, ...] = ()
-        self._by_consumer: dict[str, Service] = {}
-        self._by_agent: dict[str, Service] = {}
-        self._put(_read(path))
+    def __init__(self, source: Path | Callable[[], ServiceIndex], *, metrics: Metrics | None = None) -> None:
+        """`source`: a services file, or what gives the services of this moment. Raises InvalidInput that names the file
+        and the field when the first reading fails."""
+        if isinstance(source, Path):
+            counts = metrics or NoMetrics()
+            file = LiveFile([source], _parse, name="services", bad=lambda: counts.count("services_file_bad"))
+            source = file.look
+        self._look = source
 
     def url_of_consumer(self, name: str) -> str | None:
         """The base address of the service that runs this consumer."""
-        self._refresh()
-        service = self._by_consumer.get(name)
+        service = self._look().by_consumer.get(name)
         return service.url if service is not None else None
 
     def url_of_agent(self, name: str) -> str | None:
         """The base address of a service that runs this agent: the first in the file, of an agent that several run
         for a brand each."""
-        self._refresh()
-        service = self._by_agent.get(name)
+        service = self._look().by_agent.get(name)
         return service.url if service is not None else None
 
     def consumers(self) -> Sequence[str]:
         """Every consumer that some service runs."""
-        self._refresh()
-        return tuple(self._by_consumer)
+        return tuple(self._look().by_consumer)
 
     def at(self, url: str) -> Service | None:
         """The service that an address belongs to (any path of it), as a broker names a subscriber that failed."""
-        self._refresh()
         wanted = _origin(url)
-        return next((service for service in self._services if _origin(service.url) == wanted), None)
-
-    # --- the file ----------------------------------------------------------------------------------------------
-
-    def _refresh(self) -> None:
-        mark = _mark(self._path)
-        if mark == self._seen:
-            return
-        self._seen = mark
-        try:
-            services = _read(self._path)
-        except InvalidInput as error:
-            self._metrics.count("services_file_bad")
-            _log.error("services.file_bad", file=str(self._path), reason=error.message, kept=len(self._services))
-            return
-        self._put(services)
-        _log.info("services.read", file=str(self._path), services=len(services))
-
-    def _put(self, services: tuple[Service, ...]) -> None:
-        by_consumer: dict[str, Service] = {}
-        by_agent: dict[str, Service] = {}
-        for service in services:
-            for consumer in service.consumers:
-                by_consumer[consumer] = service
-                by_agent.setdefault(consumer.partition("/")[0], service)
-        self._services, self._by_consumer, self._by_agent = services, by_consumer, by_agent
+        return next((service for service in self._look().services if _origin(service.url) == wanted), None)
 
 
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    """What changes when the file does: a ConfigMap is swapped by a link, so the inode counts too. None: it is gone."""
+def _parse(text: str, name: str) -> ServiceIndex:
     try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _read(path: Path) -> tuple[Service, ...]:
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: cannot be read: {error}") from error
-    try:
-        file = _File.model_validate(parse_yaml(text, str(path)))
+        file = _File.model_validate(parse_yaml(text, name))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidInput(f"{path}: {where}: {first['msg']}") from error
-    owners: dict[str, str] = {}
-    for name, entry in file.services.items():
-        for consumer in entry.consumers:
-            if consumer in owners:
-                raise InvalidInput(f"{path}: {consumer} is run by {owners[consumer]} and by {name}: one service each")
-            owners[consumer] = name
-    return tuple(Service(name, entry.url, tuple(entry.consumers)) for name, entry in file.services.items())
+        raise InvalidInput(f"{name}: {first_of(error)}") from error
+    return ServiceIndex.of(file.services, name)
+
+
+def first_of(error: ValidationError) -> str:
+    """Where it is, and what is wrong, of the first error."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    return f"{where}: {first['msg']}"
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -32,7 +32,7 @@ RARELY = timedelta(seconds=10)
 """The same while there is no news; and how long after some the page looks often: what follows from a commit may come
 without an event of its own."""
 _PULSE = timedelta(milliseconds=250)
-_TOPICS = frozenset({"people", "chat", "whatsapp"})
+_TOPICS = frozenset({"chat", "whatsapp"})
 _LINES = 200
 _NAME_LIMIT = 60
 

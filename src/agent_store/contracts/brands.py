@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -25,8 +26,31 @@ class Brand(Shape):
     keywords: dict[Language, tuple[str, ...]] = Field(default_factory=dict[Language, tuple[str, ...]])
     prompt: str = ""
     """The brand's prompt (persona); the house prompt comes before it."""
+    canary_prompt: str = ""
+    """A prompt that is tried on some conversations; see `prompt_of`."""
+    canary_percent: int = Field(default=0, ge=0, le=100)
+    """The share of conversations that have it."""
+    tools: tuple[str, ...] = ()
+    """Tools of added agents that its seller may use: `gift-wrapping.options`, or `gift-wrapping.*` for all of one."""
     greeting: dict[Language, str] = Field(default_factory=dict[Language, str])
     """How the seller introduces itself, a sentence a language."""
+
+
+def on_canary(brand: Brand, conversation_id: str) -> bool:
+    """Does this conversation have the brand's canary prompt?
+
+    By a hash, so that every process and every turn say the same: none flips while the share stays as it is, and a
+    growing share only moves conversations into the canary.
+    """
+    if not brand.canary_prompt or brand.canary_percent <= 0:
+        return False
+    found = hashlib.sha256(f"{brand.id}/{conversation_id}".encode()).digest()
+    return int.from_bytes(found[:8], "big") % 100 < brand.canary_percent
+
+
+def prompt_of(brand: Brand, conversation_id: str) -> str:
+    """The brand's prompt for this conversation: the canary's for its share of them."""
+    return brand.canary_prompt if on_canary(brand, conversation_id) else brand.prompt
 
 
 class SharedNumber(Shape):

@@ -16,7 +16,7 @@ Reason = Literal["asked", "sentiment", "not_understood", "complex", "value", "po
 
 
 class SalesEscalate(
-    Event, type="store.sales.escalate", topic="people", subject="conversation_id", partition="customer_id"
+    Event, type="store.sales.escalate", topic="chat", subject="conversation_id", partition="customer_id"
 ):
     """The bot wants a person. From now on it is silent; `conversations` tells the customer."""
 
@@ -31,7 +31,7 @@ class SalesEscalate(
 
 
 class EscalationAccepted(
-    Event, type="store.sales.escalation.accepted", topic="people", subject="conversation_id", partition="customer_id"
+    Event, type="store.sales.escalation.accepted", topic="chat", subject="conversation_id", partition="customer_id"
 ):
     """A person has claimed it; `conversations` grants them the lease."""
 
@@ -52,9 +52,7 @@ class LeaseGranted(
     lease_token: int
 
 
-class SalesHandoff(
-    Event, type="store.sales.handoff", topic="people", subject="conversation_id", partition="customer_id"
-):
+class SalesHandoff(Event, type="store.sales.handoff", topic="chat", subject="conversation_id", partition="customer_id"):
     """Who answers from now on."""
 
     conversation_id: ConversationId
@@ -66,7 +64,7 @@ class SalesHandoff(
 
 
 class EscalationResolved(
-    Event, type="store.sales.escalation.resolved", topic="people", subject="conversation_id", partition="customer_id"
+    Event, type="store.sales.escalation.resolved", topic="chat", subject="conversation_id", partition="customer_id"
 ):
     escalation_id: str
     conversation_id: ConversationId

@@ -29,10 +29,13 @@ async def import_products(runtime: Runtime, products: tuple[ImportProduct, ...])
 
 async def import_locations(runtime: Runtime, data: Path) -> None:
     """Warehouses and stores, where there are none yet: a catalogue file's stock names them."""
-    if await runtime.call(ListLocations()):
-        return
+    if not await runtime.call(ListLocations()):
+        await runtime.call(sample_locations(data), IMPORTER)
+
+
+def sample_locations(data: Path) -> ImportLocations:
     listed: dict[str, Any] = yaml.safe_load((data / "locations.yaml").read_text("utf-8"))
-    await runtime.call(ImportLocations.model_validate({"locations": listed["locations"]}), IMPORTER)
+    return ImportLocations.model_validate({"locations": listed["locations"]})
 
 
 async def import_samples(runtime: Runtime, data: Path, brands: list[str]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from agent_store.entrypoints.cli_dead import dead
+from agent_store.entrypoints.cli_kube import crd, operator
 from agent_store.entrypoints.settings import Settings, load, variable
 from agent_store.kernel.errors import StoreError
 
@@ -358,6 +359,8 @@ def conversation_show(conversation_id: str, data: Path | None, as_json: bool) ->
 
 
 main.add_command(dead)
+main.add_command(operator)
+main.add_command(crd)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
@@ -491,6 +494,42 @@ def catalog_import(file: Path, data: Path | None) -> None:
         raise click.ClickException(f"{file.name}: a catalogue file is .csv, .json or .yaml")
     report = _client(data).request("POST", "/api/catalog/import", params={"form": form}, content=file.read_bytes())
     click.echo(f"{report['products']} products with {report['variants']} variants are in.")
+
+
+@catalog.command("put")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--brand", required=True, help="Whose catalogue it is.")
+@click.option("--wait", default=600.0, show_default=True, help="Seconds that the store's services are waited for.")
+@_data_option
+def catalog_put(file: Path, brand: str, wait: float, data: Path | None) -> None:
+    """Put a brand's catalogue file into a store of several processes, as one of its services.
+
+    Needs AGENT_STORE_DIRECTORY (or AGENT_STORE_SERVICES) and the services' AGENT_STORE_KEYS. What is not there yet is
+    waited for.
+    """
+    import asyncio
+
+    from agent_store.entrypoints.catalogue_put import put
+
+    report = asyncio.run(
+        put(_settings(data=data), file, brand, seconds=wait, say=lambda line: click.echo(line, err=True))
+    )
+    click.echo(f"{report.products} products with {report.variants} variants are in.")
+
+
+@main.command()
+@click.argument("schedules", nargs=-1)
+@click.option("--bus", metavar="URL", help=f"amqp://…, amqps://…, or knative. [{variable('bus')}]")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds that the broker is waited for.")
+@_data_option
+def tick(schedules: tuple[str, ...], bus: str | None, wait: float, data: Path | None) -> None:
+    """Post the ticks of SCHEDULES (all of them, `whatsapp`, or `whatsapp.NAME`) that are due now, for a CronJob.
+
+    A tick's id is its planned time's: one that the steward posts as well, or that is posted again, counts once.
+    """
+    from agent_store.entrypoints.ticks import run
+
+    run(_settings(bus=bus, data=data), schedules, seconds=wait, say=click.echo)
 
 
 @main.group()

@@ -19,11 +19,12 @@ from agent_store.kernel.errors import Conflict, InvalidInput, NotFound, Temporar
 
 
 def agents_named(names: Sequence[str]) -> list[Agent]:
-    """Agents by name, those of this package without names; one from elsewhere is `package.module:variable`.
+    """Agents by name, all without names; one of an installed package too, and one from
+    elsewhere is `package.module:variable`.
 
     Raises InvalidInput for an unknown one.
     """
-    return [_agent(name) for name in names or rooms.AGENTS]
+    return [_agent(name) for name in names or rooms.all_names()]
 
 
 def _agent(name: str) -> Agent:

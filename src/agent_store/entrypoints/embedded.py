@@ -40,7 +40,7 @@ from agent_store.contracts.catalog import ImportReport
 from agent_store.entrypoints import assets, catalogue
 from agent_store.entrypoints.admin import draw_product
 from agent_store.entrypoints.datafolder import DataLock, Secrets
-from agent_store.entrypoints.rooms import AGENTS, Rooms, all_consumers
+from agent_store.entrypoints.rooms import Rooms, all_consumers, all_names
 from agent_store.entrypoints.settings import Settings
 from agent_store.entrypoints.sharing import Shared, webhook_rates
 from agent_store.kernel.clock import Clock, SystemClock
@@ -102,7 +102,7 @@ class EmbeddedStore:
             self.store,
             all_consumers(self.directory),
             clock=self.clock,
-            ports={**self.shared.ports(), **self._rooms.ports(AGENTS), **(ports or {})},
+            ports={**self.shared.ports(), **self._rooms.ports(all_names()), **(ports or {})},
             metrics=self.metrics,
             tracing=self.tracing,
             retention=settings.retention,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +28,66 @@ AGENTS = (
 )  # fmt: skip
 A_BRAND_EACH = frozenset({"seller"})
 """Agents of which there is an instance a brand: `seller/fashion`."""
+BRAND_ID = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
-def agent_named(name: str) -> Agent:
-    """Raises InvalidInput that names those there are."""
-    if name not in AGENTS:
-        raise InvalidInput(f"there is no agent {name!r}: {', '.join(AGENTS)}")
-    found: Agent = getattr(importlib.import_module(f"agent_store.agents.{name}.agent"), name)
+ADDED = "agent_store.agents"
+"""The entry points by which an installed package brings an agent: its name, and where the `Agent` is."""
+
+
+@cache
+def added() -> Mapping[str, EntryPoint]:
+    """Agents of other packages by name. They are looked up (some milliseconds) when somebody asks for more than ours.
+
+    Raises InvalidInput when a package calls its agent as one of ours or of another package is called.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=ADDED):
+        if entry.name in AGENTS or found.setdefault(entry.name, entry).value != entry.value:
+            raise InvalidInput(
+                f"{_package(entry)} brings an agent {entry.name!r}, and there is one of that name already"
+            )
     return found
 
 
-def consumers_of(names: Iterable[str], directory: Directory) -> list[Consumer]:
-    """`orders`, `seller` (one for each brand), `seller/fashion` and `all` as consumers. Raises InvalidInput."""
+def all_names() -> tuple[str, ...]:
+    """Every agent that this installation has: ours, then those of other packages."""
+    return (*AGENTS, *sorted(added()))
+
+
+def agent_named(name: str) -> Agent:
+    """Raises InvalidInput that names those there are, or says why one of another package cannot be had."""
+    if name in AGENTS:
+        ours: Agent = getattr(importlib.import_module(f"agent_store.agents.{name}.agent"), name)
+        return ours
+    entry = added().get(name)
+    if entry is None:
+        raise InvalidInput(f"there is no agent {name!r}: {', '.join(all_names())}")
+    try:
+        found = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise InvalidInput(f"{_package(entry)}: its agent {name!r} cannot be loaded: {error}") from error
+    if not isinstance(found, Agent) or found.name != name:
+        raise InvalidInput(f"{_package(entry)}: {entry.value} is no Agent of the name {name!r}")
+    return found
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.value
+
+
+def consumers_of(names: Iterable[str], directory: Directory, *, live: bool = False) -> list[Consumer]:
+    """`orders`, `seller` (one for each brand), `seller/fashion` and `all` as consumers. Raises InvalidInput.
+
+    `live`: brands come and go in this directory, so one that it does not list may be named: it may come yet.
+    """
     found: dict[str, Consumer] = {}
     brands = {brand.id for brand in directory.brands()}
-    for name in (one for given in names for one in (AGENTS if given == "all" else (given,))):
+    for name in (one for given in names for one in (all_names() if given == "all" else (given,))):
         agent, _, brand = name.partition("/")
-        if brand and (agent not in A_BRAND_EACH or brand not in brands):
+        if brand and (
+            agent not in A_BRAND_EACH or not (directory.brand(brand) or (live and BRAND_ID.fullmatch(brand)))
+        ):
             raise InvalidInput(f"{name}: {brand!r} is no brand of {agent}; brands: {', '.join(sorted(brands))}")
         wanted = ([brand] if brand else sorted(brands)) if agent in A_BRAND_EACH else [None]
         for one in wanted:
@@ -149,6 +195,8 @@ class Rooms:
                 max_tokens=settings.turn_tokens,
                 turn_time=settings.turn_limit,
                 think_time=settings.model_timeout,
+                history=settings.context_messages,
+                intents=settings.emit_intents,
                 **token_rates(settings),
             ),
         }
@@ -190,5 +238,15 @@ class Rooms:
         return {InventorySettings: InventorySettings()}
 
 
-def all_consumers(directory: Directory) -> Sequence[Consumer]:
-    return consumers_of(AGENTS, directory)
+def all_agents() -> list[Agent]:
+    return [agent_named(name) for name in all_names()]
+
+
+def all_consumers(directory: Directory, listed: Iterable[str] = ()) -> Sequence[Consumer]:
+    """Of every agent, and of every brand. `listed`: names of consumers that are deployed; a seller among them is there
+    while its brand is not (before it opens, and until the last of its events is handled)."""
+    deployed = [
+        name for name in listed
+        if (parts := name.partition("/"))[0] in A_BRAND_EACH and BRAND_ID.fullmatch(parts[2])
+    ]  # fmt: skip
+    return consumers_of([*all_names(), *deployed], directory, live=True)

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping, Sequence
-from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,31 +17,39 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
-from agent_store.adapters.directory import FileDirectory
 from agent_store.adapters.http import problems
 from agent_store.adapters.http.auth import StaffAuth, login_router
 from agent_store.adapters.http.dead import dead_api
 from agent_store.adapters.http.edge import Gate
 from agent_store.adapters.http.mcp import McpDoor
 from agent_store.adapters.http.tokens import Tokens
-from agent_store.adapters.http.tools_client import CallLimits, RemoteToolbox
+from agent_store.adapters.http.tools_client import RemoteToolbox
 from agent_store.adapters.http.tools_server import contracts_router, tools_router
-from agent_store.adapters.services import Services
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.adapters.telemetry.observed import ObservedBus, TracedHttp
 from agent_store.adapters.telemetry.state import StateMetrics
 from agent_store.adapters.telemetry.tracing import make_tracing
 from agent_store.contracts.brands import Directory
-from agent_store.contracts.catalog import ImportCatalog
 from agent_store.entrypoints import assets
+from agent_store.entrypoints.buses import CALLS, NoServices, keys_of, make_bus
 from agent_store.entrypoints.datafolder import Secrets
-from agent_store.entrypoints.rooms import AGENTS, Rooms, all_consumers, consumers_of
+from agent_store.entrypoints.directories import Directories
+from agent_store.entrypoints.rooms import (
+    A_BRAND_EACH,
+    Rooms,
+    agent_named,
+    all_agents,
+    all_consumers,
+    all_names,
+    consumers_of,
+)
 from agent_store.entrypoints.settings import Settings
 from agent_store.entrypoints.sharing import Shared, webhook_rates
-from agent_store.kernel.bus import Bus, DeadDelivery, KeepDead
+from agent_store.kernel.agent import Agent
+from agent_store.kernel.bus import Bus, DeadDelivery
 from agent_store.kernel.clock import Clock, SystemClock
 from agent_store.kernel.consumer import Consumer
-from agent_store.kernel.errors import InvalidInput, TemporaryError
+from agent_store.kernel.errors import Conflict, InvalidInput, TemporaryError
 from agent_store.kernel.graveyard import Graveyard
 from agent_store.kernel.reconciler import Reconciler
 from agent_store.kernel.runtime import Runtime
@@ -53,33 +58,15 @@ from agent_store.kernel.store import Store
 from agent_store.kernel.toolbox import LocalToolbox, Toolbox
 
 if TYPE_CHECKING:
+    from agent_store.adapters.kubernetes import ServiceAccount
     from agent_store.agents.whatsapp.ports import WhatsAppSettings
 
 _log = structlog.get_logger("agent_store.served")
 VERSION = version("agent-store")
 _LISTENING_SECONDS = 10.0
-_CALLS = CallLimits(timeouts={ImportCatalog.tool_name: timedelta(minutes=15)})
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
-
-
-class _NoServices:
-    """Addresses where no services file is set: everything runs in this process, or is nowhere."""
-
-    def url_of_agent(self, name: str, /) -> str | None:
-        return None
-
-    def url_of_consumer(self, name: str) -> str | None:
-        return None
-
-
-def keys_of(settings: Settings, secrets: Secrets) -> list[tuple[str, bytes]]:
-    """What events and calls are signed with: the setting, else what the data folder's processes share."""
-    if not settings.keys:
-        return [("local", secrets.service_key.encode())]
-    pairs = (part.strip().partition(":") for part in settings.keys.split(","))
-    return [(name, secret.encode()) for name, _, secret in pairs]
 
 
 def make_store(settings: Settings, *, service: str, agents: Iterable[str]) -> Store:
@@ -103,11 +90,11 @@ def make_store(settings: Settings, *, service: str, agents: Iterable[str]) -> St
     )
 
 
-async def check_schema(settings: Settings, agents: Iterable[Consumer]) -> None:
+async def check_schema(settings: Settings, agents: Iterable[Agent]) -> None:
     """Raises Conflict when the database is not at this program's revisions; a SQLite file is brought there."""
     from agent_store.adapters.db import schema
 
-    found = list({consumer.agent.name: consumer.agent for consumer in agents}.values())
+    found = list({agent.name: agent for agent in agents}.values())
     if settings.database_url:
         import asyncpg
 
@@ -123,45 +110,29 @@ async def check_schema(settings: Settings, agents: Iterable[Consumer]) -> None:
         await asyncio.to_thread(schema.prepare_sqlite, settings.database, found)
 
 
-def make_bus(settings: Settings, signer: Signer, services: Services | None, metrics: PrometheusMetrics, *,
-             service: str, dead: KeepDead, takes_dead: bool, clock: Clock) -> Bus:  # fmt: skip
-    """`takes_dead`: this process empties the broker's dead-letter queue."""
-    if not settings.bus:
-        raise InvalidInput("AGENT_STORE_BUS: agents in several processes need one: amqp://… or knative")
-    if settings.bus == "knative":
-        from agent_store.adapters.bus.knative import KnativeBus, read_overrides, read_trust
-
-        sink = os.environ.get("K_SINK", "")
-        if not sink:
-            raise InvalidInput("K_SINK: the address of the Broker's ingress is expected when the bus is knative")
-        return KnativeBus(
-            sink, signer=signer, addresses=services or _NoServices(), dead=dead, answer_within=settings.answer_within,
-            publish_timeout=settings.bus_timeout, overrides=read_overrides(os.environ.get("K_CE_OVERRIDES")),
-            tls=read_trust(os.environ.get("K_CA_CERTS")), clock=clock, metrics=metrics,
-        )  # fmt: skip
-    from agent_store.adapters.bus.rabbitmq import RabbitMqBus
-
-    return RabbitMqBus(
-        settings.bus, signer=signer, prefix=settings.bus_prefix, prefetch=settings.bus_prefetch,
-        confirm_timeout=settings.bus_timeout, name=service, dead=dead if takes_dead else None, clock=clock,
-        metrics=metrics,
-    )  # fmt: skip
-
-
 class _Process:
     """What both kinds share."""
 
-    def __init__(self, settings: Settings, service: str, agents: Sequence[str], clock: Clock | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        service: str,
+        agents: Sequence[str],
+        names: Sequence[str],
+        clock: Clock | None,
+        account: Callable[[], ServiceAccount] | None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.service = settings.service or service
         settings.data.mkdir(parents=True, exist_ok=True)
         self.secrets = Secrets.load(settings.data)
         self.data = assets.folder("data")
-        self.directory: Directory = FileDirectory(self.data, assets.folder("prompts"), settings.data / "brands")
         self.metrics = PrometheusMetrics()
+        self.directories = Directories(settings, self.metrics, names, account=account)
+        self.directory: Directory = self.directories.directory
+        self.services = self.directories.services
         self.tracing = make_tracing(service=self.service, version=VERSION, metrics=self.metrics)
-        self.services = Services(Path(settings.services), metrics=self.metrics) if settings.services else None
         keys = keys_of(settings, self.secrets)
         self.signer = Signer(keys)
         self.tokens = Tokens(self.service, keys, clock=self.clock)
@@ -173,12 +144,24 @@ class _Process:
         self._state = StateMetrics(lambda: self.store.reader, self.clock, self.metrics.registry)
         self.shared = Shared(settings, self.metrics)
         self._reconciler: Reconciler | None = None
+        self._followed = 0
+        """The version of the directory that this process has taken up."""
+        self._following = asyncio.Lock()
+        self._begun = False
         self.ready = False
         self.bus: Bus
         self.runtime: Runtime
         self._graveyard: Graveyard
         self._asgi: dict[str, AsgiApp] = {}
         """Applications of hot paths, served before any router looks."""
+
+    @property
+    def _healthy(self) -> bool:
+        return self.runtime.healthy and self.directories.healthy
+
+    def _all_consumers(self) -> Sequence[Consumer]:
+        """Of the whole store, at this moment."""
+        return all_consumers(self.directory, self.services.consumers() if self.services is not None else ())
 
     def _expected(self) -> set[str]:
         """Consumers that are deployed: those of the services file, else those that some living process serves."""
@@ -198,12 +181,12 @@ class _Process:
         @app.get("/healthz", include_in_schema=False)
         async def healthz() -> Response:
             """Not about the database or the broker: a restart of this process mends neither."""
-            fit = not self.ready or self.runtime.healthy
+            fit = not self.ready or self._healthy
             return JSONResponse({"status": "alive" if fit else "broken"}, 200 if fit else 503)
 
         @app.get("/readyz", include_in_schema=False)
         async def readyz() -> Response:
-            fit = self.ready and self.runtime.healthy
+            fit = self.ready and self._healthy
             return JSONResponse({"status": "ready" if fit else "not ready"}, 200 if fit else 503)
 
         @app.get("/metrics", include_in_schema=False)
@@ -244,17 +227,49 @@ class _Process:
     async def _keep(self, dead: DeadDelivery) -> None:
         await self._graveyard.keep(dead)
 
-    async def _begin(self, consumers: Iterable[Consumer]) -> int:
-        """Wait for the database for as long as it takes (alive, not ready), then take up what is there."""
+    async def _begin(self, agents: Iterable[Agent]) -> int:
+        """Wait for the directory and the database (behind a Knative Broker for its tables too) for as long as it takes,
+        alive and not ready; then take up what is there."""
+        await self.directories.there()
+        if self.directories.live:
+            self.metrics.gauge("directory_brands", "Brands that are open", lambda: len(self.directory.brands()))
+            self.runtime.steward.duties.append(self._follow)
+        if self.settings.directory_configmap:
+            self.metrics.gauge(
+                "directory_watched", "1 while the API server tells of changes", lambda: self.directories.watched
+            )
         pause = 0.2
         while True:
             try:
-                await check_schema(self.settings, consumers)
+                await check_schema(self.settings, agents)
+                self._begun = True
                 return await self.runtime.start()
-            except TemporaryError as error:
+            except (TemporaryError, Conflict) as error:
+                # In a cluster all is applied at once, and the migration is a Job that takes its time.
+                if isinstance(error, Conflict) and not (
+                    error.code == "schema-behind" and self.settings.bus == "knative"
+                ):
+                    raise
                 _log.warning("start.delayed", service=self.service, error=error.message, again_in=pause)
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
+
+    async def _follow(self) -> None:
+        """Take up what is new in the directory. Whoever looks a brand up asks the directory itself; this is for what
+        stands in memory."""
+        async with self._following:
+            version = self.directories.version
+            if version == self._followed:
+                return
+            if self._reconciler is not None:
+                # Those that are no longer deployed stay known here, and are passed over: they are not expected.
+                for consumer in self._all_consumers():
+                    self._reconciler.consumers.setdefault(consumer.name, consumer)
+            await self._follow_brands()
+            self._followed = version
+
+    async def _follow_brands(self) -> None:
+        """For a process that serves every brand."""
 
     async def _listening(self) -> None:
         """Until its queues stand, but not for long: without a broker it serves its webhooks and tools all the same."""
@@ -270,7 +285,7 @@ class _Process:
         network = self.runtime.network
         if network is None:
             raise InvalidInput("a steward needs a bus")
-        consumers = all_consumers(self.directory)
+        consumers = self._all_consumers()
         for consumer in consumers:
             self.runtime.steward.add(consumer)
         self._reconciler = Reconciler(self.runtime.world, network, consumers, self.metrics, expected=self._expected)
@@ -287,7 +302,11 @@ class _Process:
         self.ready = False
         if self._reconciler is not None:
             await self._reconciler.stop()
-        await self.runtime.stop(grace=self.settings.grace.total_seconds())
+        await self.directories.close()
+        if self._begun:
+            await self.runtime.stop(grace=self.settings.grace.total_seconds())
+        else:  # it has waited for the directory or the database until now
+            await self.store.close()
         await self.shared.close()
         await self.tracing.close()
 
@@ -307,13 +326,18 @@ class ServedProcess(_Process):
         api: bool | None = None,
         steward: bool = False,
         clock: Clock | None = None,
+        account: Callable[[], ServiceAccount] | None = None,
     ) -> None:
-        """`steward`: this process does the steward's duties too (for a store that is one process on a bus)."""
+        """`steward`: this process does the steward's duties too (for a store that is one process on a bus). `account`: how
+        it comes in at Kubernetes' API server; by default as its pod."""
         if not names:
             raise InvalidInput("name the agents to serve, like `agent-store serve orders payments`")
-        agents = list(dict.fromkeys(name.partition("/")[0] for name in (AGENTS if "all" in names else names)))
-        super().__init__(settings, names[0].replace("/", "-"), agents, clock)
-        self.consumers = consumers_of(names, self.directory)
+        agents = list(dict.fromkeys(name.partition("/")[0] for name in (all_names() if "all" in names else names)))
+        super().__init__(settings, names[0].replace("/", "-"), agents, names, clock, account)
+        self._agents = [agent_named(name) for name in agents]
+        self._every_brand = [agent for agent in A_BRAND_EACH if agent in names or "all" in names]
+        self._named = frozenset(names)
+        self.consumers = consumers_of(names, self.directory, live=self.directories.live)
         self.api = "assistant" in agents if api is None else api
         self.whatsapp_settings = self._whatsapp() if "whatsapp" in agents else None
         self._rooms = Rooms(
@@ -328,7 +352,7 @@ class ServedProcess(_Process):
             tracing=self.tracing,
             retention=settings.retention, bus=self._observed(self.bus), toolbox=self._tools, keeper=steward,
         )  # fmt: skip
-        self._graveyard = Graveyard(self.runtime.world, lambda: all_consumers(self.directory), self._expected)
+        self._graveyard = Graveyard(self.runtime.world, self._all_consumers, self._expected)
         self.simulator = self._simulator() if "whatsapp" in agents and not settings.whatsapp_graph_url else None
         self.app = self._app()
         self.mcp = McpDoor(
@@ -342,8 +366,8 @@ class ServedProcess(_Process):
 
     def _tools(self, local: LocalToolbox) -> Toolbox:
         self._remote = RemoteToolbox(
-            local, self.services or _NoServices(), self.tokens, metrics=self.metrics, tracing=self.tracing,
-            limits=_CALLS,
+            local, self.services or NoServices(), self.tokens, metrics=self.metrics, tracing=self.tracing,
+            limits=CALLS,
         )  # fmt: skip
         return self._remote
 
@@ -441,15 +465,36 @@ class ServedProcess(_Process):
     # --- life --------------------------------------------------------------------------------------------------
 
     async def start(self) -> int:
-        taken = await self._begin(self.consumers)
+        taken = await self._begin(self._agents)
+        await self._follow()
         await self.shared.start(self.runtime)
         await self._listening()
         if self.simulator is not None:
             await self.simulator.start()
         self.metrics.gauge("deliveries_active", "Deliveries being handled", lambda: self.runtime.dispatcher.active)
         self.ready = True
+        self.directories.watch()
         _log.info("served", service=self.service, consumers=[consumer.name for consumer in self.consumers], taken=taken)
         return taken
+
+    async def _follow_brands(self) -> None:
+        """One that has gone is served for as long as some service is said to run its consumer: events may be on their
+        way to it."""
+        if not self._every_brand:
+            return
+        open_now = {consumer.name: consumer for consumer in consumers_of(self._every_brand, self.directory)}
+        stay = self._named | set(self.services.consumers() if self.services is not None else ())
+        for consumer in list(self.consumers):
+            if consumer.brand is not None and consumer.name not in open_now and consumer.name not in stay:
+                await self.runtime.remove(consumer.name)
+                self.consumers.remove(consumer)
+                _log.info("brand.left", service=self.service, consumer=consumer.name)
+        known = {consumer.name for consumer in self.consumers}
+        for name, consumer in open_now.items():
+            if name not in known:
+                await self.runtime.add(consumer)
+                self.consumers.append(consumer)
+                _log.info("brand.came", service=self.service, consumer=name)
 
     async def stop(self) -> None:
         self.ready = False
@@ -466,22 +511,25 @@ class StewardProcess(_Process):
     """The small process that is always on: timers, schedules, retention, what others left unpublished or lost, the
     broker's dead letters."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        super().__init__(settings, "steward", AGENTS, clock)
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, account: Callable[[], ServiceAccount] | None = None
+    ) -> None:
+        super().__init__(settings, "steward", all_names(), (), clock, account)
         self.bus = make_bus(settings, self.signer, self.services, self.metrics, service=self.service,
                             dead=self._keep, takes_dead=True, clock=self.clock)  # fmt: skip
         self.runtime = Runtime(
             self.store, [], clock=self.clock, metrics=self.metrics, tracing=self.tracing,
             retention=settings.retention, bus=self._observed(self.bus), keeper=True,
         )  # fmt: skip
-        self._graveyard = Graveyard(self.runtime.world, lambda: all_consumers(self.directory), self._expected)
+        self._graveyard = Graveyard(self.runtime.world, self._all_consumers, self._expected)
         self.app = self._app()
         self.app.include_router(dead_api(self.runtime, self.auth))
         self._take_duties()
 
     async def start(self) -> int:
-        taken = await self._begin(all_consumers(self.directory))
+        taken = await self._begin(all_agents())
         self.ready = True
+        self.directories.watch()
         return taken
 
 

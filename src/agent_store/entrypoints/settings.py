@@ -5,6 +5,7 @@ An invalid value stops the start with a sentence that names the variable. There 
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -152,6 +153,23 @@ def _url(value: str) -> str:
     return value
 
 
+def _percent(value: str) -> int:
+    number = _integer(value)
+    if not 0 <= number <= 100:
+        raise ValueError("a whole number from 0 to 100")
+    return number
+
+
+def _object(value: str) -> str:
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"a JSON object is expected: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError("a JSON object is expected")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set from outside. Durations are seconds in the environment, `timedelta` here."""
@@ -185,6 +203,18 @@ class Settings:
     turn_limit: timedelta = _setting(timedelta(seconds=60), _seconds, "longest turn of a seller")
     turn_steps: int = _setting(8, _whole, "most rounds of brain and tools in a turn")
     turn_tokens: int = _setting(20_000, _whole, "most model tokens in a turn")
+
+    context_messages: int = _setting(
+        20, _percent, "earlier messages of a conversation that a model is given, at most 100"
+    )
+    emit_intents: bool = _setting(True, _flag, "tell as events what customers came for (store.chat.intent.detected)")
+
+    brand: str = _setting(
+        "", _object, "JSON of the brand that this process sells for, where the directory may not list it yet"
+    )
+    prompt: str = _setting("", _text, "file with that brand's prompt, read at the start")
+    prompt_canary: str = _setting("", _text, "file with the prompt that is tried on some conversations")
+    canary_percent: int = _setting(0, _percent, "the share of conversations that have it, in percent")
 
     ollama_url: str = _setting("http://127.0.0.1:11434", _url, "address of the Ollama server")
     openai_url: str = _setting("https://api.openai.com/v1", _url, "base URL of an OpenAI-compatible server")
@@ -220,6 +250,12 @@ class Settings:
         timedelta(seconds=90), _seconds, "longest request of a Knative Trigger; below the Broker's delivery.timeout"
     )
     services: str = _setting("", _text, "file that says which service runs which agents, and where")
+    directory: str = _setting(
+        "", _text, "file with services, brands and the shared number, read live; in place of AGENT_STORE_SERVICES"
+    )
+    directory_configmap: str = _setting(
+        "", _word, "the ConfigMap that holds that file, watched through the API server with the pod's service account"
+    )
     service: str = _setting("", _text, "name of this deployment in traces, tokens and logs (its first agent's)")
     keys: str = _setting(
         "",
@@ -262,6 +298,16 @@ class Settings:
             raise InvalidInput(
                 "AGENT_STORE_ANSWER_WITHIN: a Trigger's request must stay open longer than a turn "
                 f"(AGENT_STORE_TURN_LIMIT is {self.turn_limit.total_seconds():g} s)"
+            )
+
+        if self.directory and self.services:
+            raise InvalidInput(
+                "AGENT_STORE_SERVICES: AGENT_STORE_DIRECTORY names the services as well: set one of the two"
+            )
+
+        if self.directory_configmap and not self.directory:
+            raise InvalidInput(
+                "AGENT_STORE_DIRECTORY: name the file (and key) that AGENT_STORE_DIRECTORY_CONFIGMAP holds"
             )
 
     @property

@@ -25,7 +25,7 @@ def money(value: Json) -> str:
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
-_COLOURS = {"whatsapp": "green", "chat": "cyan", "catalog": "yellow", "order": "magenta", "people": "blue"}
+_COLOURS = {"whatsapp": "green", "chat": "cyan", "catalog": "yellow", "order": "magenta"}
 
 
 def _short(event: Json) -> str:

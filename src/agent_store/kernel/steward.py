@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.sql.base import Executable
 
 from agent_store.kernel import cloudevents, journal
-from agent_store.kernel.agent import TICK_TOPIC
+from agent_store.kernel.agent import TICK_TOPIC, Agent, Schedule
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.contexts import World, new_trace
 from agent_store.kernel.delivery import Delivery
@@ -33,6 +33,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500
 _OWN_TIMERS = 10_000
 _MARKS = 2000
+
+
+def planned_time(schedule: Schedule, now: datetime) -> datetime:
+    """The last one before now, or now: the same for everybody."""
+    return _EPOCH + schedule.period * ((now - _EPOCH) // schedule.period)
+
+
+def tick_of(agent: Agent, schedule: Schedule, planned: datetime) -> Envelope:
+    """The event that runs a schedule at a planned time. Its id comes out the same wherever it is made, so a consumer
+    handles it once, however often and from wherever it is sent."""
+    return Envelope(
+        id=derived_id(agent.name, schedule.name, planned.isoformat()),
+        source="/agent-store/schedule",
+        type=agent.tick_type(schedule),
+        time=planned,
+        data=b"{}",
+        topic=TICK_TOPIC,
+        traceparent=new_trace(),
+    )
 
 
 class Steward:
@@ -175,19 +194,11 @@ class Steward:
         for consumer in self._consumers:
             for schedule in consumer.agent.schedules.values():
                 key = (consumer.name, schedule.name)
-                planned = _EPOCH + schedule.period * ((now - _EPOCH) // schedule.period)
+                planned = planned_time(schedule, now)
                 if self._ticks.get(key) == planned:
                     continue
                 with creating(self._world.tracing, consumer.agent.tick_type(schedule), consumer.name):
-                    tick = Envelope(
-                        id=derived_id(consumer.agent.name, schedule.name, planned.isoformat()),
-                        source="/agent-store/schedule",
-                        type=consumer.agent.tick_type(schedule),
-                        time=planned,
-                        data=b"{}",
-                        topic=TICK_TOPIC,
-                        traceparent=new_trace(),
-                    )
+                    tick = tick_of(consumer.agent, schedule, planned)
 
                     async def work(unit: Unit, tick: Envelope = tick) -> None:
                         unit.events.append(tick)
