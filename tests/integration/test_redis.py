@@ -55,7 +55,7 @@ async def until(condition: Callable[[], Awaitable[bool] | bool], seconds: float 
 @contextlib.asynccontextmanager
 async def linked(server: Redis, **options: Any) -> AsyncGenerator[RedisLink]:
     # A second, not the tenth of one: a test machine that is busy must not look like a Redis that is away.
-    settings: dict[str, Any] = {"timeout": timedelta(seconds=1), **options}
+    settings: dict[str, Any] = {"timeout": timedelta(seconds=5), **options}
     link = RedisLink(server.url, **settings)
     try:
         yield link
