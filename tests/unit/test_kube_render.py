@@ -69,9 +69,12 @@ def test_every_object_is_labelled_and_goes_with_its_agent() -> None:
 @pytest.mark.parametrize("mode", ["knative", "deployment"])
 def test_pods_meet_the_restricted_standard(mode: str) -> None:
     spec = pod(render(agent(scaling={"mode": mode, "minReplicas": 1}), AROUND))
-    assert spec["securityContext"]["runAsNonRoot"] is True
     (container,) = spec["containers"]
     security = container["securityContext"]
+    # Knative takes the container's alone, unless a feature flag is set.
+    assert ("securityContext" in spec) == (mode == "deployment")
+    assert security["runAsNonRoot"] is True
+    assert security["runAsUser"] == 65532
     assert security["allowPrivilegeEscalation"] is False
     assert security["readOnlyRootFilesystem"] is True
     assert security["capabilities"] == {"drop": ["ALL"]}
@@ -125,6 +128,13 @@ def test_a_deployment_that_does_not_grow_has_its_replicas_and_no_autoscaler() ->
     objects = render(agent(scaling={"mode": "deployment", "minReplicas": 1, "maxReplicas": 1}), AROUND)
     assert the(objects, "Deployment")["spec"]["replicas"] == 1
     assert of_kind(objects, "HorizontalPodAutoscaler") == of_kind(objects, "PodDisruptionBudget") == []
+
+
+def test_a_jobs_pod_is_none_that_a_service_sends_to() -> None:
+    brand = {**BRAND, "catalog": {"configMap": {"name": "pets-catalog", "key": "pets.yaml"}}}
+    objects = render(agent(brand=brand, scaling={"mode": "deployment", "minReplicas": 1}), replace(AROUND, catalog="a"))
+    job = the(objects, "Job")["spec"]["template"]["metadata"]["labels"]
+    assert not the(objects, "Service")["spec"]["selector"].items() <= job.items()
 
 
 # --- events ------------------------------------------------------------------------------------------------------------

@@ -165,9 +165,7 @@ def _convert(
         found["x-kubernetes-validations"] = rules[node["title"]]
     if node.get("type") == "object" and defaults and _all_defaulted(found):
         # In full: the rules must hold for it as it stands.
-        found["default"] = {
-            name: field["default"] for name, field in found["properties"].items() if "default" in field
-        }
+        found["default"] = {name: field["default"] for name, field in found["properties"].items() if "default" in field}
     return found
 
 

@@ -176,7 +176,7 @@ class Behavior(Part):
 
     system_prompt: str = Field(default="", max_length=20_000, description="the brand's prompt, inline")
     system_prompt_from: PromptSource | None = Field(default=None, description="the brand's prompt, in a ConfigMap")
-    max_context_messages: int = Field(default=20, ge=0, le=200, description="earlier messages that the model is shown")
+    max_context_messages: int = Field(default=20, ge=0, le=100, description="earlier messages that the model is shown")
     emit_events: bool = Field(default=True, description="tell what the customer wants (intents), beside the answers")
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -313,6 +313,9 @@ class Eventing(Part):
         default=None, pattern=r"^PT[0-9]+(\.[0-9]+)?S$", description="ISO 8601, like PT0.2S"
     )
     dead_letter_sink: DeadLetterSink | None = Field(default=None, description="instead of the Broker's")
+    dispatcher: Resources | None = Field(
+        default=None, description="what each Trigger's dispatcher pod asks for, and may use; default: the Broker's own"
+    )
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -18,6 +18,7 @@ from agent_store.kube.model import (
     KIND,
     MAX_TRIGGERS,
     Ai,
+    BrandSpec,
     Catalog,
     Eventing,
     LambdaAgent,
@@ -29,6 +30,7 @@ from agent_store.kube.model import (
 MANAGER = "agent-store-operator"
 LABEL = "agent-store.dev/lambdaagent"
 BRAND_LABEL = "agent-store.dev/brand"
+COMPONENT = "app.kubernetes.io/component"
 DIRECTORY = "agent-store-directory"
 """The ConfigMap that the operator keeps in each namespace: brands, consumers, addresses."""
 PROMPT_KEY = "system.md"
@@ -41,6 +43,8 @@ ANSWER_SECONDS = 90
 """Longest request of a Trigger: below the Broker's `delivery.timeout` (100 s), which is below the service's."""
 REQUEST_SECONDS = 120
 _USER = 65532
+_RABBITMQ = "rabbitmq.eventing.knative.dev"
+"""Prefix of the annotations of Triggers and Brokers of class RabbitMQBroker."""
 _QUEUE_PORTS = (8012, 8013, 8022, 8112, 9090, 9091)
 """Of Knative's queue-proxy: requests, probes, metrics for the autoscaler."""
 _OUTSIDE_PORTS = (443, 6443, 5432, 6432, 5671, 5672, 6379, 4318)
@@ -276,8 +280,8 @@ def _prompt(agent: LambdaAgent, prompt: Prompt) -> Object:
     )
 
 
-def _template(agent: LambdaAgent, around: Around, **metadata: Any) -> Object:
-    """The pod."""
+def _template(agent: LambdaAgent, around: Around, component: str = "server", **metadata: Any) -> Object:
+    """The pod. `component` tells those that answer from a Job's."""
     spec = agent.spec
     volumes: list[Object] = [
         {"name": "data", "emptyDir": {}},
@@ -309,12 +313,14 @@ def _template(agent: LambdaAgent, around: Around, **metadata: Any) -> Object:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "volumeMounts": mounts,
     }  # fmt: skip
     return {
-        "metadata": {"labels": labels_of(agent), **metadata},
+        "metadata": {"labels": {**labels_of(agent), COMPONENT: component}, **metadata},
         "spec": {
             "serviceAccountName": agent.meta.name,
             "securityContext": {
@@ -353,6 +359,7 @@ def _environment(agent: LambdaAgent, around: Around) -> list[Object]:
         values |= _thinking(spec.ai)
         values["AGENT_STORE_CONTEXT_MESSAGES"] = str(spec.behavior.max_context_messages)
         values["AGENT_STORE_EMIT_INTENTS"] = "yes" if spec.behavior.emit_events else "no"
+        values["AGENT_STORE_BRAND"] = json.dumps(listed_brand(spec.brand), ensure_ascii=False)
         if around.stable is not None:
             values["AGENT_STORE_PROMPT"] = f"{PROMPT_DIR}/stable/{PROMPT_KEY}"
         if around.canary is not None:
@@ -410,6 +417,7 @@ def _knative_service(agent: LambdaAgent, around: Around) -> Object:
             "autoscaling.knative.dev/scale-to-zero-pod-retention-period": scaling.scale_to_zero_grace,
         },
     )
+    del template["spec"]["securityContext"]  # Knative takes the container's only, unless a feature flag is set
     template["spec"]["containerConcurrency"] = 0
     template["spec"]["timeoutSeconds"] = REQUEST_SECONDS
     service = _object("serving.knative.dev/v1", "Service", agent, spec={"template": template})
@@ -420,7 +428,7 @@ def _knative_service(agent: LambdaAgent, around: Around) -> Object:
 
 def _deployment(agent: LambdaAgent, around: Around) -> list[Object]:
     scaling, port = agent.spec.scaling, agent.spec.image.port
-    selector = {LABEL: agent.meta.name}
+    selector = {LABEL: agent.meta.name, COMPONENT: "server"}
     least = max(1, scaling.min_replicas)
     template = _template(agent, around)
     pod = template["spec"]
@@ -498,8 +506,19 @@ def _trigger(agent: LambdaAgent, attributes: Mapping[str, str], workload: Worklo
         "eventing.knative.dev/v1", "Trigger", agent,
         name=trigger_name(agent.meta.name, attributes, eventing.broker), spec=spec,
     )  # fmt: skip
-    trigger["metadata"]["annotations"] = {"rabbitmq.eventing.knative.dev/parallelism": str(parallelism)}
+    trigger["metadata"]["annotations"] = {f"{_RABBITMQ}/parallelism": str(parallelism), **_dispatcher(eventing)}
     return trigger
+
+
+def _dispatcher(eventing: Eventing) -> dict[str, str]:
+    """All of them or none: with one of these annotations the Broker's own defaults are off."""
+    if (wanted := eventing.dispatcher) is None:
+        return {}
+    values = {
+        "cpu-request": wanted.requests.cpu, "memory-request": wanted.requests.memory,
+        "cpu-limit": wanted.limits.cpu, "memory-limit": wanted.limits.memory,
+    }  # fmt: skip
+    return {f"{_RABBITMQ}/{name}": value for name, value in values.items() if value is not None}
 
 
 def _delivery(eventing: Eventing) -> Object | None:
@@ -570,7 +589,7 @@ def catalog_job_name(agent: LambdaAgent, text: str) -> str:
 def _catalog_job(agent: LambdaAgent, around: Around, brand: str, catalog: Catalog) -> Object:
     """Imports the brand's catalogue once a content: a changed file is another Job."""
     source = catalog.config_map
-    template = _template(agent, around)
+    template = _template(agent, around, "catalog")
     pod = template["spec"]
     container = pod["containers"][0]
     for name in ("ports", "readinessProbe", "livenessProbe"):
@@ -617,14 +636,19 @@ def directory(entries: Sequence[Entry], known: Mapping[str, Facts]) -> Object:
         if spec.shared_number is not None:
             shared = _snake(spec.shared_number.model_dump())
         if spec.brand is not None and entry.listening:
-            brand = spec.brand.model_dump(exclude={"catalog"})
-            brand["keywords"] = {key: list(words) for key, words in brand["keywords"].items() if words}
-            brand["greeting"] = {key: text for key, text in brand["greeting"].items() if text}
-            brands.append(_snake(brand))
+            brands.append(listed_brand(spec.brand))
     found: Object = {"services": services, "brands": brands}
     if shared is not None:
         found["shared"] = shared
     return found
+
+
+def listed_brand(spec: BrandSpec) -> Object:
+    """As `contracts.brands.Brand` has it, without prompts."""
+    brand = spec.model_dump(exclude={"catalog"})
+    brand["keywords"] = {key: list(words) for key, words in brand["keywords"].items() if words}
+    brand["greeting"] = {key: text for key, text in brand["greeting"].items() if text}
+    return _snake(brand)
 
 
 def _snake(value: Object) -> Object:
