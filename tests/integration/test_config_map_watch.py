@@ -197,13 +197,15 @@ async def test_a_watch_on_which_nothing_comes_is_given_up(pod: Pod) -> None:
     pod.put("one")
     async with watching(pod, WatchTimes(**{**_fields(QUICK), "silent": 1.0})) as seen:
         await seen.until_told("one")
+        pod.put("two")
+        await seen.until_told("two")  # by the watch: so it stands
         pod.api.pause()
         try:
             await seen.until(lambda: seen.failed("silent") >= 1)
         finally:
             pod.api.resume()
-        pod.put("two")
-        await seen.until_told("two")
+        pod.put("three")
+        await seen.until_told("three")
 
 
 async def test_a_token_that_rotates_is_read_anew(pod: Pod) -> None:
