@@ -25,7 +25,7 @@ async def test_one_resource_becomes_a_running_agent_with_all_that_it_needs(shop:
     await shop.config_map("prompts", pets="You are Teo.")
     await shop.apply(agent_of(PETS, behavior=FROM_CONFIG_MAP))
     await until(lambda: shop.is_ready(PETS))
-    for kind in (kinds.SERVICE_ACCOUNT, kinds.ROLE, kinds.ROLE_BINDING, kinds.NETWORK_POLICY, kinds.KNATIVE_SERVICE):
+    for kind in (kinds.SERVICE_ACCOUNT, kinds.ROLE_BINDING, kinds.NETWORK_POLICY, kinds.KNATIVE_SERVICE):
         assert PETS in await shop.names(kind), kind.name
     (trigger,) = await shop.names(kinds.TRIGGER)
     body = await shop.get(kinds.LAMBDA_AGENT, PETS)
@@ -169,10 +169,12 @@ async def test_what_others_change_or_delete_is_as_wanted_again(shop: Shop) -> No
     await shop.apply(agent_of(PETS, behavior=FROM_CONFIG_MAP))
     await until(lambda: shop.is_ready(PETS))
 
-    role = await shop.get(kinds.ROLE, PETS)
-    assert role is not None
-    await shop.client.patch(kinds.ROLE, shop.namespace, PETS, {"rules": []})
-    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == role["rules"]), 5)
+    rights = await shop.get(kinds.ROLE, DIRECTORY)
+    assert rights is not None
+    await shop.client.patch(kinds.ROLE, shop.namespace, DIRECTORY, {"rules": []})
+    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == rights["rules"], DIRECTORY), 5)
+    await shop.delete(kinds.ROLE, DIRECTORY)
+    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == rights["rules"], DIRECTORY), 5)
 
     await shop.client.patch(
         kinds.KNATIVE_SERVICE, shop.namespace, PETS, {"spec": {"template": {"spec": {"timeoutSeconds": 1}}}}
@@ -213,12 +215,34 @@ async def test_what_others_change_or_delete_is_as_wanted_again(shop: Shop) -> No
     assert await until(shop.brands) == ["pets"]
 
 
-async def _has(shop: Shop, kind: kinds.Kind, what: object) -> bool:
-    live = await shop.get(kind, PETS)
+async def _has(shop: Shop, kind: kinds.Kind, what: object, name: str = PETS) -> bool:
+    live = await shop.get(kind, name)
     try:
         return live is not None and bool(what(live))  # type: ignore[operator]
     except KeyError:
         return False
+
+
+async def test_more_rights_are_a_role_of_its_own_and_go_again(shop: Shop) -> None:
+    more = f"{PETS}-permissions"
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["fabrics"], "verbs": ["get"]}
+    await shop.apply(agent_of(PETS, permissions={"rules": [rule]}))
+    await until(lambda: shop.is_ready(PETS))
+    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == [rule], more))
+    await until(lambda: _has(shop, kinds.ROLE_BINDING, lambda live: live["roleRef"]["name"] == more, more))
+    await until(lambda: _has(shop, kinds.ROLE_BINDING, lambda live: live["roleRef"]["name"] == DIRECTORY))
+    await shop.edit(PETS, {"permissions": {"rules": []}})
+
+    async def gone() -> bool:
+        return await shop.names(kinds.ROLE) == [DIRECTORY] and await shop.names(kinds.ROLE_BINDING) == [PETS]
+
+    await until(gone)
+    await shop.delete(kinds.LAMBDA_AGENT, PETS)
+
+    async def nothing() -> bool:
+        return DIRECTORY not in [*await shop.names(kinds.ROLE), *await shop.names(kinds.CONFIG_MAP)]
+
+    await until(nothing)
 
 
 async def test_fields_that_are_not_wanted_any_more_go(shop: Shop) -> None:

@@ -10,7 +10,17 @@ import pytest
 
 from agent_store.kube import render as rendering
 from agent_store.kube.model import LambdaAgent
-from agent_store.kube.render import Around, Entry, Facts, Object, Prompt, directory, render, subscriptions_of
+from agent_store.kube.render import (
+    DIRECTORY,
+    Around,
+    Entry,
+    Facts,
+    Object,
+    Prompt,
+    directory,
+    render,
+    subscriptions_of,
+)
 
 KNOWN = {
     "seller": Facts(frozenset({"chat"}), a_brand_each=True),
@@ -84,9 +94,13 @@ def test_pods_meet_the_restricted_standard(mode: str) -> None:
 
 def test_no_role_has_a_wildcard_or_a_whole_kind() -> None:
     rules = {"resources": ["configmaps"], "resourceNames": ["fabrics"], "verbs": ["get"]}
-    role = the(render(agent(permissions={"rules": [rules]}), AROUND), "Role")
-    assert len(role["rules"]) == 2
-    assert all(rule["resourceNames"] and "*" not in str(rule) for rule in role["rules"])
+    objects = render(agent(permissions={"rules": [rules]}), AROUND)
+    role = the(objects, "Role")
+    assert role["rules"] == [{"apiGroups": [""], **rules}]
+    bindings = [one for one in objects if one["kind"] == "RoleBinding"]
+    assert [one["roleRef"]["name"] for one in bindings] == [DIRECTORY, role["metadata"]["name"]]
+    assert bindings[0]["subjects"] == bindings[1]["subjects"]
+    assert "Role" not in [one["kind"] for one in render(agent(), AROUND)], "the directory's is one for all"
 
 
 def test_a_knative_service_scales_as_asked() -> None:

@@ -17,6 +17,7 @@ from agent_store.kube.kinds import (
     CONFIG_MAP,
     LAMBDA_AGENT,
     OPTIONAL,
+    ROLE,
     SECRET,
     WATCHED,
     Kind,
@@ -34,6 +35,11 @@ class Ref(NamedTuple):
     kind: Kind
     namespace: str
     name: str
+
+
+def _is_the_directorys(kind: Kind, name: str) -> bool:
+    """The ConfigMap, and the Role that lets pods read it."""
+    return kind in (CONFIG_MAP, ROLE) and name == DIRECTORY
 
 
 class _Kept(NamedTuple):
@@ -82,7 +88,9 @@ class Cluster:
     def namespaces(self) -> set[str]:
         """Those with LambdaAgents, or with a directory that is left over."""
         found = {namespace for namespace, names in self._namespaces.items() if names}
-        return found | {namespace for namespace, name in self._kept[CONFIG_MAP] if name == DIRECTORY}
+        return found | {
+            namespace for kind in (CONFIG_MAP, ROLE) for namespace, name in self._kept[kind] if name == DIRECTORY
+        }
 
     def children(self, namespace: str, agent: str) -> list[tuple[Kind, Object]]:
         """All that is labelled as this agent's, also what others own."""
@@ -155,7 +163,7 @@ class Cluster:
             return True
         if kind is SECRET:
             return False
-        return LABEL in metadata.get("labels", {}) or (kind is CONFIG_MAP and metadata["name"] == DIRECTORY)
+        return LABEL in metadata.get("labels", {}) or _is_the_directorys(kind, metadata["name"])
 
     def _keep(self, kind: Kind, namespace: str, name: str, body: Mapping[str, Any]) -> None:
         metadata = {field: value for field, value in body["metadata"].items() if field != "managedFields"}
@@ -214,7 +222,7 @@ class Cluster:
             self._queue.add(agent_key(namespace, name))
         elif kind is BROKER:
             self._wake(Ref(BROKER, namespace, name))
-        elif kind is CONFIG_MAP and name == DIRECTORY:
+        elif _is_the_directorys(kind, name):
             self._queue.add(directory_key(namespace))
         else:
             agents = {body["metadata"].get("labels", {}).get(LABEL)}

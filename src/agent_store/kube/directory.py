@@ -1,8 +1,10 @@
-"""The ConfigMap that says which brands and services a namespace has: processes read it live."""
+"""The ConfigMap that says which brands and services a namespace has: processes read it live. And the Role that lets them."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
@@ -11,7 +13,7 @@ import yaml
 from agent_store.kube.api import Api
 from agent_store.kube.cluster import Cluster
 from agent_store.kube.compare import settled, stamped
-from agent_store.kube.kinds import CONFIG_MAP, LAMBDA_AGENT, part
+from agent_store.kube.kinds import CONFIG_MAP, LAMBDA_AGENT, ROLE, Kind, part
 from agent_store.kube.model import LambdaAgent
 from agent_store.kube.render import DIRECTORY, MANAGER, Entry, Facts, Object, directory
 from agent_store.kube.work import WorkQueue, agent_key, directory_key
@@ -43,6 +45,7 @@ class DirectoryKeeper:
         self._read: dict[str, tuple[str, Object]] = {}
         self._not_before: dict[str, float] = {}
         self._expected: dict[str, set[str]] = {}
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def expect(self, agents: Iterable[tuple[str, str]]) -> None:
         """(namespace, name) of those that are there at the start."""
@@ -113,6 +116,21 @@ class DirectoryKeeper:
                 self._read.pop(namespace, None)
         return kept[1]
 
+    async def open(self, namespace: str) -> bool:
+        """The Role that every agent's pods are bound to: one a namespace, so that no agent waits for the API server to
+        have taken in a Role of its own. Whether it wrote. Raises ApiError, Unreachable and NotLeading."""
+        wanted = _role(namespace)
+        async with self._opening[namespace]:
+            live = self._cluster.get(ROLE, namespace, DIRECTORY)
+            if live is None:
+                live = await self._api.get(ROLE, namespace, DIRECTORY)
+            if live is not None and settled(wanted, live):
+                self._cluster.observe(ROLE, live, own=True)
+                return False
+            version = str(live["metadata"]["resourceVersion"]) if live is not None else ""
+            self._cluster.observe(ROLE, await self._api.apply(ROLE, wanted, version=version), own=True)
+            return True
+
     async def reconcile(self, namespace: str) -> tuple[bool, float]:
         """Whether it wrote, and after how many seconds to come again (0: when something changes).
 
@@ -134,11 +152,16 @@ class DirectoryKeeper:
         wrote = False
         if not staying:
             self._not_before.pop(namespace, None)
-            if live is not None and "deletionTimestamp" not in live["metadata"] and _ours(live):
-                await self._api.delete(CONFIG_MAP, live)
-                self._cluster.observe(CONFIG_MAP, live, deleted=True, own=True)
-                wrote = True
+            for kind in (CONFIG_MAP, ROLE):
+                left = self._cluster.get(kind, namespace, DIRECTORY)
+                if left is not None and "deletionTimestamp" not in left["metadata"] and _ours(left):
+                    await self._api.delete(kind, left)
+                    self._cluster.observe(kind, left, deleted=True, own=True)
+                    wrote = True
+            if not leaving:
+                self._opening.pop(namespace, None)
         else:
+            wrote = await self.open(namespace)
             wanted = self._wanted(namespace, [entries[name] for name in staying if name in entries])
             if live is None or not settled(wanted, live):
                 version = str(live["metadata"]["resourceVersion"]) if live is not None else ""
@@ -158,21 +181,23 @@ class DirectoryKeeper:
             if "shared" in entry:
                 whole["shared"] = entry["shared"]
         text = yaml.dump(whole, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000)
-        return stamped({
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {
-                "name": DIRECTORY,
-                "namespace": namespace,
-                "labels": {
-                    "app.kubernetes.io/name": "agent-store",
-                    "app.kubernetes.io/component": "directory",
-                    "app.kubernetes.io/part-of": "agent-store",
-                    "app.kubernetes.io/managed-by": MANAGER,
-                },
-            },
-            "data": {KEY: text},
-        })  # fmt: skip
+        return _object(CONFIG_MAP, namespace, data={KEY: text})
+
+
+def _role(namespace: str) -> Object:
+    what = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [DIRECTORY]}
+    return _object(ROLE, namespace, rules=[{**what, "verbs": ["get", "list", "watch"]}])
+
+
+def _object(kind: Kind, namespace: str, **body: Any) -> Object:
+    labels = {
+        "app.kubernetes.io/name": "agent-store",
+        "app.kubernetes.io/component": "directory",
+        "app.kubernetes.io/part-of": "agent-store",
+        "app.kubernetes.io/managed-by": MANAGER,
+    }
+    metadata = {"name": DIRECTORY, "namespace": namespace, "labels": labels}
+    return stamped({"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body})
 
 
 def _ours(live: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from agent_store.kube.model import GROUP, KIND, PLURAL, VERSION
-from agent_store.kube.render import LABEL
+from agent_store.kube.render import LABEL, MANAGER
 
 
 class Kind(NamedTuple):
@@ -58,7 +58,9 @@ AUTOSCALER = _child("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalp
 BUDGET = _child("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY = _child("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 SERVICE_ACCOUNT = _child("", "v1", "ServiceAccount", "serviceaccounts")
-ROLE = _child("rbac.authorization.k8s.io", "v1", "Role", "roles")
+ROLE = Kind(
+    "rbac.authorization.k8s.io", "v1", "Role", "roles", label_selector=f"app.kubernetes.io/managed-by={MANAGER}"
+)  # the directory's too, which is no agent's
 ROLE_BINDING = _child("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 EVENT = Kind("", "v1", "Event", "events")

@@ -44,6 +44,7 @@ from agent_store.kube.kinds import (
 from agent_store.kube.metrics import OperatorMetrics
 from agent_store.kube.model import ConditionType, LambdaAgent
 from agent_store.kube.render import (
+    DIRECTORY,
     LABEL,
     MANAGER,
     Object,
@@ -68,7 +69,7 @@ from agent_store.kube.status import (
     wrong,
 )
 from agent_store.kube.work import Key, WorkQueue, agent_key, directory_key
-from agent_store.kube.writing import WROTE, Outcome, Writer, being_replaced, belongs_to
+from agent_store.kube.writing import WROTE, Outcome, Writer, being_replaced, belongs_to, refused
 
 _log = structlog.get_logger(__name__)
 
@@ -278,14 +279,22 @@ class Reconciler:
     # --- writing what is wanted ----------------------------------------------------------------------------------
 
     async def _apply(self, agent: LambdaAgent, objects: Sequence[Object], done: Pass) -> None:
-        """All at once, but for the RoleBinding, which is refused while its Role is not there."""
+        """All at once, but for RoleBindings, which are refused while their Role is not there."""
 
         async def ensure(*these: Object) -> None:
             for one in these:
                 done.outcomes.append(await self._writer.ensure(agent, one))
 
+        async def bind(these: Sequence[Object]) -> None:
+            try:
+                await self.directory.open(agent.meta.namespace)
+            except ApiError as error:
+                done.outcomes.append(refused(ROLE, DIRECTORY, error))
+            else:
+                await ensure(*these)
+
         rights = [one for one in objects if kind_of(one) in (ROLE, ROLE_BINDING)]
-        await _together(ensure(*rights), *(ensure(one) for one in objects if one not in rights))
+        await _together(bind(rights), *(ensure(one) for one in objects if one not in rights))
 
     async def _turn_over(
         self, agent: LambdaAgent, workload: Workload, objects: list[Object], done: Pass

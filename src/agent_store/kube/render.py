@@ -191,7 +191,7 @@ def needed_config_maps(agent: LambdaAgent) -> set[tuple[str, str]]:
 def render(agent: LambdaAgent, around: Around) -> list[Object]:
     """Its child objects. Needs the prompt and the Broker's address: without them the pod would not work."""
     workload = workload_of(agent, around)
-    objects = [_service_account(agent), _role(agent), _role_binding(agent), _network_policy(agent)]
+    objects = [_service_account(agent), _role_binding(agent, DIRECTORY), *_permissions(agent), _network_policy(agent)]
     objects += [_prompt(agent, prompt) for prompt in (around.stable, around.canary) if prompt is not None]
     objects += [_knative_service(agent, around)] if workload == "knative" else _deployment(agent, around)
     objects += [_trigger(agent, attributes, workload) for attributes in subscriptions_of(agent, around.known)]
@@ -239,16 +239,9 @@ def _service_account(agent: LambdaAgent) -> Object:
     return _object("v1", "ServiceAccount", agent, **body)
 
 
-def _role(agent: LambdaAgent) -> Object:
-    rules: list[Object] = [
-        {
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "resourceNames": [DIRECTORY],
-            "verbs": ["get", "list", "watch"],
-        }
-    ]
-    rules += [
+def _permissions(agent: LambdaAgent) -> list[Object]:
+    """What it asks for beyond the directory."""
+    rules = [
         {
             "apiGroups": list(rule.api_groups),
             "resources": list(rule.resources),
@@ -257,15 +250,18 @@ def _role(agent: LambdaAgent) -> Object:
         }
         for rule in agent.spec.permissions.rules_
     ]
-    return _object("rbac.authorization.k8s.io/v1", "Role", agent, rules=rules)
+    if not rules:
+        return []
+    name = f"{agent.meta.name}-permissions"
+    role = _object("rbac.authorization.k8s.io/v1", "Role", agent, name=name, rules=rules)
+    return [role, _role_binding(agent, name, name)]
 
 
-def _role_binding(agent: LambdaAgent) -> Object:
-    name, namespace = agent.meta.name, agent.meta.namespace
+def _role_binding(agent: LambdaAgent, role: str, name: str = "") -> Object:
     return _object(
-        "rbac.authorization.k8s.io/v1", "RoleBinding", agent,
-        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-        subjects=[{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        "rbac.authorization.k8s.io/v1", "RoleBinding", agent, name=name,
+        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+        subjects=[{"kind": "ServiceAccount", "name": agent.meta.name, "namespace": agent.meta.namespace}],
     )  # fmt: skip
 
 

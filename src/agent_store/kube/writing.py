@@ -32,6 +32,13 @@ class Outcome(NamedTuple):
     retry_after: float = 0.0
 
 
+def refused(kind: Kind, name: str, error: ApiError) -> Outcome:
+    """What came of it, when the API server refused to write it."""
+    if error.status == 409:
+        return Outcome(kind, name, "conflict", error.message)
+    return Outcome(kind, name, "refused", f"{kind.name} {name}: {error.message}", error.passing, error.retry_after)
+
+
 def owner_of(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The owner that controls it."""
     owners = cast("list[Mapping[str, Any]]", live["metadata"].get("ownerReferences") or [])
@@ -75,10 +82,7 @@ class Writer:
         except ApiError as error:
             if error.status == 409:
                 await self._look_again(kind, agent.meta.namespace, name)
-                return Outcome(kind, name, "conflict", error.message)
-            return Outcome(
-                kind, name, "refused", f"{kind.name} {name}: {error.message}", error.passing, error.retry_after
-            )
+            return refused(kind, name, error)
         return Outcome(kind, name, done, why)
 
     async def remove(self, kind: Kind, live: Object) -> Outcome:
@@ -89,10 +93,7 @@ class Writer:
         except ApiError as error:
             if error.status == 409:
                 await self._look_again(kind, str(live["metadata"]["namespace"]), name)
-                return Outcome(kind, name, "conflict", error.message)
-            return Outcome(
-                kind, name, "refused", f"{kind.name} {name}: {error.message}", error.passing, error.retry_after
-            )
+            return refused(kind, name, error)
         return Outcome(kind, name, "deleted")
 
     async def _ensure(self, agent: LambdaAgent, kind: Kind, name: str, wanted: Object) -> tuple[Done, str]:
