@@ -68,6 +68,16 @@ def test_an_address_tells_its_service(path: Path) -> None:
         assert services.at(url) is None
 
 
+def test_a_service_may_hear_its_events_elsewhere(path: Path) -> None:
+    put(path, "services: {shop: {url: 'http://shop', events: 'http://proxy:81/', consumers: [orders]}}")
+    services = Services(path)
+    assert services.url_of_consumer("orders") == "http://shop"
+    service = services.at("http://proxy:81/events")
+    assert service is not None
+    assert service.name == "shop"
+    assert services.at("http://shop") is None
+
+
 def test_a_changed_file_is_read_anew(path: Path) -> None:
     services = Services(path)
     put(path, "services: {shop: {url: 'http://shop', consumers: [orders, catalog]}}")

@@ -33,11 +33,15 @@ class ServiceEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str
+    events: str | None = None
+    """Where a broker delivers its events, when that is not at `url`: behind a proxy of its own, say."""
     consumers: list[str] = Field(default_factory=list[str])
 
-    @field_validator("url")
+    @field_validator("url", "events")
     @classmethod
-    def _is_address(cls, value: str) -> str:
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("an address like http://orders.store.svc is expected")
@@ -54,11 +58,13 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One deployment. `url` has no slash at its end; `consumers` are names like `orders` and `seller/fashion`."""
+    """One deployment. `url` and `events` (where a broker delivers to it) have no slash at their ends; `consumers` are
+    names like `orders` and `seller/fashion`."""
 
     name: str
     url: str
     consumers: tuple[str, ...]
+    events: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,12 @@ class ServiceIndex:
                         f"{name}: {consumer} is run by {owners[consumer]} and by {service}: one service each"
                     )
                 owners[consumer] = service
-        return cls(tuple(Service(service, entry.url, tuple(entry.consumers)) for service, entry in entries.items()))
+        return cls(
+            tuple(
+                Service(service, entry.url, tuple(entry.consumers), entry.events or entry.url)
+                for service, entry in entries.items()
+            )
+        )
 
 
 class Services:
@@ -117,9 +128,9 @@ class Services:
         return tuple(self._look().by_consumer)
 
     def at(self, url: str) -> Service | None:
-        """The service that an address belongs to (any path of it), as a broker names a subscriber that failed."""
+        """The service that a broker means by an address (any path of it) when it names a subscriber that failed."""
         wanted = _origin(url)
-        return next((service for service in self._look().services if _origin(service.url) == wanted), None)
+        return next((service for service in self._look().services if _origin(service.events) == wanted), None)
 
 
 def _parse(text: str, name: str) -> ServiceIndex:

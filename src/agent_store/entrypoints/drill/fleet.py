@@ -85,6 +85,8 @@ class Fleet:
         self.balancers: dict[str, Balancer] = {}
         self.proxies: dict[str, FaultProxy] = {}
         """By link; those between processes as `tools <service>` and `triggers <service>`."""
+        self._subscribers: dict[str, str] = {}
+        """Where the Broker delivers to each service."""
         self.rabbitmq: RabbitMQ | None = None
         self.postgres: Postgres | None = None
         self.redis: Redis | None = None
@@ -223,9 +225,12 @@ class Fleet:
         return url.replace(f":{port}", f":{proxy.port}", 1)
 
     async def _write_services(self) -> Path:
+        for name in GROUPS:
+            self._subscribers[name] = await self._through(f"triggers {name}", self.balancers[name].url, link="triggers")
         services = {
             name: {
                 "url": await self._through(f"tools {name}", self.balancers[name].url, link="tools"),
+                "events": self._subscribers[name],
                 "consumers": list(consumers),
             }
             for name, consumers in GROUPS.items()
@@ -261,12 +266,11 @@ class Fleet:
             KnativeBroker(self.rabbitmq.url, programs_folder(), dead_letter_sink=sink)
         )
         for name, consumers in GROUPS.items():
-            subscriber = await self._through(f"triggers {name}", self.balancers[name].url, link="triggers")
             for position, wanted in enumerate(filters_of(consumers_of(consumers, self._directory()))):
                 await self.broker.add_trigger(
                     f"{name}-{position}",
                     wanted,
-                    subscriber,
+                    self._subscribers[name],
                     parallelism=20,
                     backoff=self._backoff,
                     timeout=timedelta(seconds=100),
