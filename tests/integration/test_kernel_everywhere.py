@@ -69,6 +69,6 @@ def backend(request: pytest.FixtureRequest) -> Generator[Backend]:
         broker = everywhere.knative(needed("_knative"))
     else:
         broker = everywhere.memory
-    current.backend = Backend(database, broker, store, bus)
+    before, current.backend = current.backend, Backend(database, broker, store, bus)
     yield current.backend
-    current.backend = Backend()
+    current.backend = before
