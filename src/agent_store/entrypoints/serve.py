@@ -27,6 +27,8 @@ Make = Callable[[Settings], ServedProcess | StewardProcess]
 async def _serve(settings: Settings, make: Make) -> None:
     listener = bind(settings.host, settings.port)
     process = make(with_port(settings, listener.getsockname()[1]))
+    gc.freeze()
+    gc.enable()
     config = uvicorn.Config(
         process.door(), interface="asgi3", log_config=None, access_log=False,
         timeout_graceful_shutdown=max(1, int(settings.grace.total_seconds())),

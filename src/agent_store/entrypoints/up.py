@@ -57,6 +57,8 @@ async def serve(settings: Settings) -> None:
         store.app, store.runtime, store.directory, store.simulator,
         authorize=store.auth, storage_secret=store.secrets.page_secret, news=store.shared.news,
     )  # fmt: skip
+    gc.freeze()
+    gc.enable()
     config = uvicorn.Config(
         FrontDoor(store), interface="asgi3", log_config=None, access_log=False, timeout_graceful_shutdown=5
     )
@@ -69,7 +71,7 @@ async def serve(settings: Settings) -> None:
     run_file = settings.data / "run.json"
     try:
         await store.start()
-        # What is there now stays for good: the collector need not walk it again (a full round takes some 100 ms).
+        # What is there now stays for good: the collector need not walk it again.
         gc.collect()
         gc.freeze()
         write_durably(
