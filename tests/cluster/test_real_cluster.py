@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -42,8 +43,6 @@ FASHION = "100000000000001"
 @pytest.fixture(scope="module")
 def schemas(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of every kind that the cluster knows."""
-    import json
-
     folder = tmp_path_factory.mktemp("schemas")
     cluster.run("apply", "-k", "k8s/crds")
     document = json.loads(cluster.run("get", "--raw", "/openapi/v2"))
@@ -81,6 +80,8 @@ def test_applied_again_it_is_as_it_was(installed: Cluster) -> None:
     revisions = {one["metadata"]["name"] for one in installed.get("revisions.serving.knative.dev")}
     installed.apply("operator")
     installed.apply("kind")
+    repairs = [one["message"] for one in installed.get("events") if one["reason"] == "Repaired"]
+    assert not repairs, "the operator and Knative do not agree on what an object is to be"
     assert {one["metadata"]["name"]: one["metadata"]["generation"] for one in installed.get("lambdaagents")} == before
     assert {one["metadata"]["name"] for one in installed.get("revisions.serving.knative.dev")} == revisions
 
@@ -122,6 +123,69 @@ def test_a_seller_sleeps_and_wakes_for_a_message(shop: Shop) -> None:
     assert answer
     assert time.monotonic() - began < 60
     assert shop.cluster.pods(selector)
+
+
+# --- what is added, and goes again ---------------------------------------------------------------------------------------
+
+
+def test_a_sixth_brand_is_one_file_sells_changes_its_prompt_and_goes(shop: Shop) -> None:
+    cluster, agent, file = shop.cluster, "lambdaagent/ai-seller-pets", "examples/brands/pets-kubernetes.yaml"
+    pods = {pod["metadata"]["uid"] for pod in cluster.pods("!batch.kubernetes.io/job-name")}
+    cluster.run("apply", "-n", NAMESPACE, "-f", file)
+    cluster.wait(agent, "condition=Ready", 120)
+    cluster.wait("job", "condition=Complete", 180, "-l", "agent-store.dev/lambdaagent=ai-seller-pets")
+    until(lambda: _found(shop, "pets", "coleira"), 60, "the catalogue of the sixth brand")
+    number = Shopper(shop, "100000000000006").buy(
+        "Oi, quero uma coleira azul para o meu cachorro", "Coleira Trilha", "coleira-trilha", "PET-COLTRI-AZ-M"
+    )
+    order = shop.api(f"/api/orders/{number}")
+    assert (order["state"], order["brand"]) == ("confirmed", "pets")
+    before = cluster.get(agent)["status"]["prompt"]["stable"]
+    text = json.dumps({"data": {"system.md": "You are Teo. You are brief."}})
+    cluster.run("patch", "configmap", "pets-prompt", "-n", NAMESPACE, "--type=merge", "-p", text)
+    until(lambda: cluster.get(agent)["status"]["prompt"]["stable"] != before, 30, "the new prompt")
+    cluster.wait(agent, "condition=Ready", 120)
+    assert Shopper(shop, "100000000000006").say("oi", hear="Teo")
+    lasting = {pod["metadata"]["uid"] for pod in cluster.pods("serving.knative.dev/service in (whatsapp-gateway)")}
+    assert lasting <= pods, "the gateway learned of the brand without a new pod"
+    cluster.run("delete", "-n", NAMESPACE, "-f", file)
+    until(lambda: "pets" not in {one["name"] for one in shop.api("/api/brands")}, 60, "the brand is gone")
+    for kind in ("triggers", "services.serving.knative.dev", "serviceaccounts", "jobs", "rolebindings"):
+        until(lambda kind=kind: not cluster.get(kind, "-l", "agent-store.dev/brand=pets"), 120, f"no {kind} are left")
+
+
+def _found(shop: Shop, brand: str, words: str) -> Any:
+    """What a search finds that can be had."""
+    found = shop.post("/api/tools/catalog.search", {"text": words, "brand": brand})
+    return found["hits"]
+
+
+def test_an_agent_of_another_package_is_used_by_a_seller(shop: Shop) -> None:
+    cluster, image = shop.cluster, "ghcr.io/agent-store/gift-wrapping:0.1.0"
+    nodes = cluster.get("nodes")
+    if not any(image in names["names"] for node in nodes for names in node["status"]["images"]):
+        missing("gift-wrapping's image", f"no node has {image}: examples/gift-wrapping/Dockerfile says how to build it")
+    file = "examples/gift-wrapping/k8s/gift-wrapping.yaml"
+    tools = {"spec": {"brand": {"tools": ["gift-wrapping.*"]}}}
+    cluster.run("apply", "-n", NAMESPACE, "-f", file)
+    try:
+        cluster.run(
+            "patch", "lambdaagent", "ai-seller-fashion", "-n", NAMESPACE, "--type=merge", "-p", json.dumps(tools)
+        )
+        cluster.wait("lambdaagent/gift-wrapping", "condition=Ready", 180)
+        cluster.wait("lambdaagent/ai-seller-fashion", "condition=Ready", 120)
+        shopper = Shopper(shop, FASHION)
+        shopper.say("Oi, quero um vestido vermelho até 300 reais", hear="Vestido Midi Aurora")
+        shopper.tap("product:vestido-midi-aurora")
+        shopper.tap("add:FAS-VAURORA-VM-M", hear="carrinho|sacola")
+        assert shopper.say("Vocês embrulham? Quero papel de presente", hear="Embrulhamos para presente")
+    finally:
+        tools["spec"]["brand"]["tools"] = []
+        cluster.run(
+            "patch", "lambdaagent", "ai-seller-fashion", "-n", NAMESPACE, "--type=merge", "-p", json.dumps(tools)
+        )
+        cluster.run("delete", "-n", NAMESPACE, "-f", file)
+    cluster.wait("lambdaagent/ai-seller-fashion", "condition=Ready", 120)
 
 
 # --- what dies comes back ------------------------------------------------------------------------------------------------

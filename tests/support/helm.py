@@ -19,7 +19,9 @@ KUBE_VERSION = "1.34"
 """A Helm that `go install` made takes an old Kubernetes for granted when it renders without a cluster."""
 
 
-def helm(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def helm(
+    *arguments: str, environment: Mapping[str, str] | None = None, seconds: float = 100
+) -> subprocess.CompletedProcess[str]:
     """Skips the test when Helm is absent."""
     command = program("helm")
     if command is None:
@@ -28,7 +30,7 @@ def helm(*arguments: str, environment: Mapping[str, str] | None = None) -> subpr
         [command, *arguments],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=seconds,
         check=False,
         env={**os.environ, **(environment or {})},
     )

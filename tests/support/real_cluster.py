@@ -233,11 +233,18 @@ class Shopper:
                 options = tuple(option["id"] for option in one["options"])
                 self.heard.append(Message(one["seq"], one["wamid"], one["kind"], one["text"], options))
 
-    def buy(self, card: str = "4242") -> str:
-        """A red dress to the door, paid in the chat. Returns the order's number."""
-        self.say("Oi, quero um vestido vermelho até 300 reais", hear="Vestido Midi Aurora")
-        self.tap("product:vestido-midi-aurora")
-        self.tap("add:FAS-VAURORA-VM-M")
+    def buy(
+        self,
+        words: str = "Oi, quero um vestido vermelho até 300 reais",
+        title: str = "Vestido Midi Aurora",
+        product: str = "vestido-midi-aurora",
+        sku: str = "FAS-VAURORA-VM-M",
+        card: str = "4242",
+    ) -> str:
+        """One of these to the door, paid in the chat. Returns the order's number."""
+        self.say(words, hear=title)
+        self.tap(f"product:{product}")
+        self.tap(f"add:{sku}")
         self.tap("checkout")
         self.tap("method:delivery")
         self.say("Ana Souza, 01310-100, Av Paulista 1000 ap 12")
