@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 from agent_store.adapters.payments.mock import MockPaymentProvider
@@ -166,12 +165,11 @@ class Shop:
         *,
         shelf: Mapping[str, int] | None = None,
         provider: PaymentProvider | None = None,
-        journal: Path | None = None,
         orders_settings: OrdersSettings | None = None,
         cart_settings: CartSettings | None = None,
     ) -> None:
         self.clock = ManualClock()
-        self.provider = MockPaymentProvider(self.clock, journal)
+        self.provider = MockPaymentProvider(self.clock, lambda: self.store.runtime.store)
         self.recommendations = Recommendations()
         self.stock = dict.fromkeys(PRICES, 10) if stock is None else dict(stock)
         self._shelf = dict(shelf or {})
@@ -200,7 +198,6 @@ class Shop:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.store.__aexit__(*exc)
-        self.provider.close()
 
     async def price(self, sku: Sku, minor: int) -> None:
         """Set price and stock as a catalogue file does."""

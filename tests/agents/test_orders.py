@@ -105,7 +105,7 @@ async def test_a_paid_order_is_confirmed_and_its_units_are_sold() -> None:
         await shop.move(hours=2)
         assert await available(shop, DRESS) == 3
         assert (await shop.store.call(GetMyOrder(), customer())).state == "confirmed"
-        assert [capture.amount for capture in shop.provider.captures()] == [placed.total]
+        assert [capture.amount for capture in await shop.provider.captures()] == [placed.total]
         assert await shop.store.dead() == []
 
 
@@ -464,7 +464,7 @@ async def test_a_reservation_that_cannot_be_made_again_gives_the_money_back() ->
         assert (rejected.order_id, rejected.refunded, rejected.alternatives) == (placed.id, True, ("midi-brisa",))
         (refunded,) = shop.store.events(PaymentRefunded)
         assert refunded.amount == placed.total
-        assert [one.amount for one in shop.provider.refunds()] == [placed.total]
+        assert [one.amount for one in await shop.provider.refunds()] == [placed.total]
         assert (await shop.store.call(GetMyOrder(), customer())).state == "rejected"
 
 
@@ -481,7 +481,7 @@ async def test_facts_that_come_again_under_new_ids_change_nothing() -> None:
         await shop.store.publish(PaymentExpired.model_validate(shop.store.events(PaymentSucceeded)[0].model_dump()))
         await shop.store.settle()
         assert told(shop, placed.id) == before
-        assert len(shop.provider.captures()) == 1
+        assert len(await shop.provider.captures()) == 1
         assert await available(shop, DRESS) == 1
 
 
@@ -525,7 +525,7 @@ async def test_a_paid_order_that_is_cancelled_is_refunded_and_its_units_are_back
         view = await shop.store.call(GetMyOrder(), customer())
         assert (view.state, view.reason) == ("cancelled", "staff")
         assert await available(shop, DRESS) == 1
-        assert [one.amount for one in shop.provider.refunds()] == [placed.total]
+        assert [one.amount for one in await shop.provider.refunds()] == [placed.total]
         assert len(shop.store.events(PaymentRefunded)) == 1
 
 
@@ -645,6 +645,6 @@ async def test_a_kill_at_any_moment_leaves_one_order_paid_once() -> None:
         await shop.store.settle()
         assert (await shop.store.call(GetMyOrder(), customer())).state == "confirmed"
         assert len(await shop.store.call(ListMyOrders(), customer())) == 1
-        assert len(shop.provider.captures()) == 1
+        assert len(await shop.provider.captures()) == 1
         assert await available(shop, DRESS) == 0
         assert await shop.store.dead() == []

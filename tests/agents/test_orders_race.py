@@ -59,7 +59,7 @@ async def test_two_hundred_customers_want_the_last_unit_and_one_of_them_gets_it(
         await shop.store.settle()
         (confirmed,) = shop.store.events(OrderConfirmed)
         assert confirmed.customer_id == winner.customer_id
-        assert len(shop.provider.captures()) == 1
+        assert len(await shop.provider.captures()) == 1
 
         (stock,) = await shop.store.call(GetAvailability(skus=(DRESS,)))
         assert stock.available == 0
@@ -74,7 +74,7 @@ async def test_two_hundred_customers_want_the_last_unit_and_one_of_them_gets_it(
 async def test_the_same_race_in_the_whole_shop_with_the_sample_catalogue() -> None:
     """Catalogue, search and delivery rates are the real ones: alternatives are what `catalog.recommend` finds."""
     clock = ManualClock()
-    provider = MockPaymentProvider(clock)
+    provider = MockPaymentProvider(clock, lambda: store.runtime.store)
     rates = yaml.safe_load((DATA / "shipping.yaml").read_text(encoding="utf-8"))
     store = TestStore(
         [catalog, pricing, inventory, fulfillment, cart, orders, payments],
@@ -107,7 +107,6 @@ async def test_the_same_race_in_the_whole_shop_with_the_sample_catalogue() -> No
         assert [fact.customer_id for fact in store.events(OrderConfirmed)] == [link.customer_id]
         assert (await store.call(GetAvailability(skus=(sku,))))[0].available == 0
         assert await store.dead() == []
-    provider.close()
 
 
 async def test_an_unpaid_winner_leaves_the_unit_to_the_next_customer() -> None:

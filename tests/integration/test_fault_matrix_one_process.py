@@ -86,7 +86,8 @@ class Shop:
         )
         metrics = PrometheusMetrics()
         self._rooms = Rooms(
-            settings, clock, directory, ROOT / "data", whatsapp, public_url="http://shop.test", metrics=metrics
+            settings, clock, directory, ROOT / "data", whatsapp, lambda: self.store.runtime.store,
+            public_url="http://shop.test", metrics=metrics,
         )  # fmt: skip
         self.phone = Phone()
         ports = {**self._rooms.ports(AGENTS), WhatsAppApi: self.phone, Directory: directory}
@@ -97,7 +98,6 @@ class Shop:
 
         backend = Backend(sqlite, brokers if broker is not None else local)
         self.store = TestStore(consumers_of(["all"], directory), ports=ports, clock=clock, backend=backend)
-        self._folder = folder
 
     async def __aenter__(self) -> Shop:
         await self.store.__aenter__()
@@ -126,16 +126,12 @@ class Shop:
             return sorted(tuple(row.values()) for row in await self.store.rows(text(sql)))
 
         orders = await rows("SELECT state, stock, captured, units, total_minor, lines FROM orders_orders")
-        with contextlib.closing(sqlite3.connect(self._folder / "payments.sqlite3")) as provider:
-            charges = provider.execute(
-                "SELECT kind, subject, amount_minor, failure FROM movements ORDER BY at"
-            ).fetchall()
         return {
             "orders": [(*order[:-1], [(line["sku"], line["quantity"]) for line in json.loads(order[-1])]) for order in orders],
             "levels": await rows("SELECT sku, location, on_hand, reserved FROM inventory_levels"),
             "reservations": await rows("SELECT attempt, state FROM inventory_reservations"),
             "payments": await rows("SELECT state, attempts, amount_minor FROM payments_payments"),
-            "charges": charges,
+            "charges": await rows("SELECT kind, subject, amount_minor, failure FROM payments_provider_movements"),
             "heard": await rows("SELECT external_id, turn, text, payload FROM conversations_messages WHERE direction = 'in'"),
             "said": Counter(_plain(row[0]) for row in await rows(
                 "SELECT text FROM conversations_messages WHERE direction = 'out'")),

@@ -205,6 +205,27 @@ def test_the_revisions_lead_to_the_tables_of_today_on_sqlite(branch: Branch, tmp
         assert drift(connection, branch) == []
 
 
+def test_the_journal_of_the_mock_provider_comes_over_from_its_own_file(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    migrations.migrate_sqlite(path, BRANCHES, to="payments_0001")
+    with closing(sqlite3.connect(tmp_path / "payments.sqlite3", isolation_level=None)) as old:
+        old.execute("PRAGMA journal_mode = WAL")
+        old.execute(
+            "CREATE TABLE movements (key TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL,"
+            " amount_minor INTEGER NOT NULL, currency TEXT NOT NULL, failure TEXT, reference TEXT NOT NULL UNIQUE,"
+            " at INTEGER NOT NULL, asked INTEGER NOT NULL DEFAULT 1) STRICT"
+        )
+        rows = [
+            ("k1", "charge", "4242", 5_000, "BRL", None, "r1", 1_700_000_000_000_000, 2),
+            ("k2", "charge", "1111", 5_000, "BRL", "insufficient_funds", "r2", 1_700_000_000_000_001, 1),
+            ("k3", "refund", "r1", 5_000, "BRL", None, "r3", 1_700_000_000_000_002, 1),
+        ]
+        old.executemany("INSERT INTO movements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        migrations.migrate_sqlite(path, BRANCHES, to="payments_0002")
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM payments_provider_movements ORDER BY at").fetchall() == rows
+
+
 def test_the_statements_as_text_do_the_same_on_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     migrations.migrate_sqlite(path, BRANCHES, to="kernel_0001")

@@ -223,8 +223,8 @@ class Mortal:
 
     # --- the files ---------------------------------------------------------------------------------------------------------
 
-    def rows(self, sql: str, *params: Any, file: str = "store.sqlite3") -> list[dict[str, Any]]:
-        with contextlib.closing(sqlite3.connect(self.data / file, timeout=10)) as db:
+    def rows(self, sql: str, *params: Any) -> list[dict[str, Any]]:
+        with contextlib.closing(sqlite3.connect(self.data / "store.sqlite3", timeout=10)) as db:
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute(sql, params)]
 
@@ -293,9 +293,9 @@ def _check_orders(store: Mortal, expected: int) -> None:
     """As many orders as were confirmed, each charged once; stock is what it was, less what was sold; nothing is held."""
     orders = store.rows("SELECT * FROM orders_orders")
     assert [order["state"] for order in orders] == ["confirmed"] * expected
-    charges = store.rows("SELECT * FROM movements WHERE kind = 'charge' AND failure IS NULL", file="payments.sqlite3")
+    charges = store.rows("SELECT * FROM payments_provider_movements WHERE kind = 'charge' AND failure IS NULL")
     assert sorted(row["amount_minor"] for row in charges) == sorted(order["total_minor"] for order in orders)
-    assert store.rows("SELECT * FROM movements WHERE kind = 'refund'", file="payments.sqlite3") == []
+    assert store.rows("SELECT * FROM payments_provider_movements WHERE kind = 'refund'") == []
     facts = store.rows("SELECT subject FROM kernel_outbox WHERE type = 'store.order.confirmed'")
     assert sorted(row["subject"] for row in facts) == sorted(order["id"] for order in orders)
     sold: dict[str, int] = {}

@@ -56,7 +56,7 @@ class FakeServices:
 
     def at(self, url: str) -> Service | None:
         found = tuple(name for name, base in self.urls.items() if url.startswith(base))
-        return Service("shop", self.urls[found[0]], found) if found else None
+        return Service("shop", self.urls[found[0]], found, self.urls[found[0]]) if found else None
 
 
 class Graveyard:

@@ -44,8 +44,8 @@ class Deed:
 class Ordeal:
     """`async with ordeal(mode, folder) as store:`; its `load` and verdict count everything since the start."""
 
-    def __init__(self, fleet: Fleet, platform: Platform, data: Path, fuses: Path) -> None:
-        self.fleet, self.platform, self.data, self.fuses = fleet, platform, data, fuses
+    def __init__(self, fleet: Fleet, platform: Platform, fuses: Path) -> None:
+        self.fleet, self.platform, self.fuses = fleet, platform, fuses
         self.customers = Customers(platform, fleet.number, patience=PATIENCE, quiet=0.15)
         self._strangers = itertools.count(1)
 
@@ -129,7 +129,7 @@ class Ordeal:
         await self.fleet.until_ready()
         quiet = await self.fleet.until_quiet(SETTLING)
         assert quiet, f"not at rest: {await self.fleet.busy_with()}\n{self.fleet.logs()[-6000:]}"
-        return await check(self.fleet.state, self.data, self.load, self.platform.reached)
+        return await check(self.fleet.state, self.load, self.platform.reached)
 
     async def holds(self, *, dead: int = 0) -> None:
         """Everything that a drill's verdict asks for, and no more dead letters than expected; and nothing crashed."""
@@ -200,6 +200,6 @@ async def ordeal(
     try:
         async with fleet, Platform(fleet.webhook, fleet.secrets.app_secret) as platform:
             await fleet.start(platform.url)
-            yield Ordeal(fleet, platform, data, fuses)
+            yield Ordeal(fleet, platform, fuses)
     except Absent as error:
         missing("knative" if "ingress" in error.message else error.message.split()[0], error.message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import sqlite3
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent_store.adapters.db import schema
+from agent_store.adapters.db.sqlite import SqliteStore
 from agent_store.adapters.payments.mock import MockPaymentProvider
 from agent_store.entrypoints.drill.invariants import Verdict, check
 from agent_store.entrypoints.drill.load import Load
@@ -29,13 +29,13 @@ class Books:
     """The tables of a store in which one customer has bought one dress, and what reached the platform."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self.path = folder / "store.sqlite3"
         self.db = sqlite3.connect(self.path, isolation_level=None)
         self.db.execute("PRAGMA synchronous = OFF")
         self.load = Load(acknowledged={"wamid.1", "wamid.2"}, customers=1)
         self.reached = [self.reach("send-1"), self.reach("send-2")]
-        self.provider = MockPaymentProvider(ManualClock(), folder / "payments.sqlite3")
+        self.store = SqliteStore(self.path)
+        self.provider = MockPaymentProvider(ManualClock(), lambda: self.store)
 
     def reach(self, send_id: str) -> Reached:
         return Reached(send_id, "5511", f"wamid.{send_id}", {})
@@ -99,11 +99,11 @@ class Books:
         )
 
     async def verdict(self) -> Verdict:
-        return await check(SqliteState(self.path), self.folder, self.load, self.reached, look_again=0)
+        return await check(SqliteState(self.path), self.load, self.reached, look_again=0)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.db.close()
-        self.provider.close()
+        await self.store.close()
 
 
 def _money(minor: int) -> Any:
@@ -125,8 +125,8 @@ async def books(empty: Path, tmp_path: Path) -> Any:
     shutil.copy(empty, tmp_path)
     found = Books(tmp_path)
     await found.fill()
-    with contextlib.closing(found):
-        yield found
+    yield found
+    await found.close()
 
 
 async def test_books_in_good_order_hold(books: Books) -> None:

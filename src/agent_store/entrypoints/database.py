@@ -127,7 +127,7 @@ async def _grant(database: str, agents: Sequence[Agent], logins: Sequence[str], 
 
 # --- backup ----------------------------------------------------------------------------------------------------------
 
-_DATABASES = ("store.sqlite3", "payments.sqlite3", "simulator.sqlite3")
+_DATABASES = ("store.sqlite3", "simulator.sqlite3")
 """In this order: what stands for the outside world is never older in a copy than what the store knows of it."""
 _BESIDE = ("secrets.json",)
 _FOLDERS = ("brands",)

@@ -94,7 +94,7 @@ class EmbeddedStore:
         self.shared = Shared(settings, self.metrics)
         self.simulator = self._make_simulator()
         self._rooms = Rooms(
-            settings, self.clock, self.directory, self.data, self.whatsapp_settings,
+            settings, self.clock, self.directory, self.data, self.whatsapp_settings, lambda: self.store,
             public_url=self.public_url, metrics=self.metrics, tracing=self.tracing,
         )  # fmt: skip
         self.store = SqliteStore(settings.database)

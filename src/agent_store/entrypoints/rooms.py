@@ -20,6 +20,7 @@ from agent_store.kernel.agent import TICK_TOPIC, Agent
 from agent_store.kernel.clock import Clock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.errors import InvalidInput
+from agent_store.kernel.store import Store
 from agent_store.kernel.tracing import OFF, Tracing
 
 AGENTS = (
@@ -122,17 +123,20 @@ class Rooms:
         directory: Directory,
         data: Path,
         whatsapp: Any,
+        store: Callable[[], Store],
         *,
         public_url: str,
         metrics: PrometheusMetrics,
         tracing: Tracing = OFF,
     ) -> None:
-        """`whatsapp` is the `WhatsAppSettings` of this process; `data` the folder of catalogues and shipping rates."""
+        """`whatsapp` is the `WhatsAppSettings` of this process; `data` the folder of catalogues and shipping rates;
+        `store` gives this process's store once it runs."""
         self._settings = settings
         self._clock = clock
         self._directory = directory
         self._data = data
         self._whatsapp = whatsapp
+        self._store = store
         self._public_url = public_url
         self._metrics = metrics
         self._tracing = tracing
@@ -216,12 +220,7 @@ class Rooms:
         from agent_store.agents.payments.ports import PaymentProvider
         from agent_store.agents.payments.settings import PaymentsSettings
 
-        provider = MockPaymentProvider(self._clock, self._settings.data / "payments.sqlite3")
-
-        async def close() -> None:
-            provider.close()
-
-        self._closers.append(close)
+        provider = MockPaymentProvider(self._clock, self._store)
         return {PaymentsSettings: PaymentsSettings(public_url=self._public_url), PaymentProvider: provider}
 
     def _fulfillment_ports(self) -> dict[type[Any], object]:

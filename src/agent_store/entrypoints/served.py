@@ -341,7 +341,7 @@ class ServedProcess(_Process):
         self.api = "assistant" in agents if api is None else api
         self.whatsapp_settings = self._whatsapp() if "whatsapp" in agents else None
         self._rooms = Rooms(
-            settings, self.clock, self.directory, self.data, self.whatsapp_settings,
+            settings, self.clock, self.directory, self.data, self.whatsapp_settings, lambda: self.store,
             public_url=self.public_url, metrics=self.metrics, tracing=self.tracing,
         )  # fmt: skip
         self.bus = make_bus(settings, self.signer, self.services, self.metrics, service=self.service,

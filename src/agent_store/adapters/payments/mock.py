@@ -1,34 +1,38 @@
-"""A payment provider that moves no money: the four test cards, deterministic, with a journal that survives a restart."""
+"""A payment provider that moves no money: the four test cards, deterministic, with its journal in the store's database."""
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select
 
 from agent_store.agents.payments.ports import ChargeOutcome, RefundOutcome
+from agent_store.agents.payments.tables import provider_movements as movements
 from agent_store.contracts.payments import TEST_CARDS, FailureCode
 from agent_store.kernel.clock import Clock
+from agent_store.kernel.context import Row
 from agent_store.kernel.errors import KeyReused, NotFound
 from agent_store.kernel.ids import derived_id
 from agent_store.kernel.money import Money
+from agent_store.kernel.sql import insert
+from agent_store.kernel.store import Store, Unit
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AGENT = "payments"
+"""With whose rights it reads and writes."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS movements (
-    key TEXT PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('charge', 'refund')),
-    subject TEXT NOT NULL,
-    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
-    currency TEXT NOT NULL,
-    failure TEXT,
-    reference TEXT NOT NULL UNIQUE,
-    at INTEGER NOT NULL,
-    asked INTEGER NOT NULL DEFAULT 1
-) STRICT
-"""
+_JOURNAL = select(movements).order_by(movements.c.at, movements.c.key)
+_CAPTURED = (movements.c.kind == "charge", movements.c.failure.is_(None))
+_CAPTURES = _JOURNAL.where(*_CAPTURED)
+_REFUNDS = _JOURNAL.where(movements.c.kind == "refund")
+_CAPTURE = select(movements).where(movements.c.reference == bindparam("p_reference"), *_CAPTURED)
+_MOVE = (
+    insert(movements)
+    .on_conflict_do_update(index_elements=[movements.c.key], set_={"asked": movements.c.asked + 1})
+    .returning(*movements.c)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,69 +51,79 @@ class Movement:
 
 
 class MockPaymentProvider:
-    """`PaymentProvider` for laptops and tests. `path` is its SQLite file; None keeps the journal in memory.
+    """`PaymentProvider` for laptops, tests and clusters. Its movements are in a table of `payments`, each committed by
+    itself before it is answered: all processes of a store share them.
 
     4242 is captured, 1111 has insufficient funds, 2222 is expired, 3333 meets a network error (and captures nothing);
     any other token is an invalid card. One key is one movement, whatever the number of times it is asked for.
     """
 
-    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+    def __init__(self, clock: Clock, store: Callable[[], Store]) -> None:
+        """`store` gives the process's store, which may be made after its ports."""
         self._clock = clock
-        self._db = sqlite3.connect(":memory:" if path is None else str(path), isolation_level=None)
-        if path is not None:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute(_SCHEMA)
+        self._store = store
 
     async def charge(self, token: str, amount: Money, idempotency_key: str) -> ChargeOutcome:
-        """See `PaymentProvider.charge`."""
+        """See `PaymentProvider.charge`. Raises TemporaryError too when the store does."""
         failure = TEST_CARDS.get(token, "invalid_card")
-        done = self._move(idempotency_key, "charge", token, amount, failure)
+        done = await self._move(idempotency_key, "charge", token, amount, failure)
         return ChargeOutcome(reference=done.reference, method="test_card", at=done.at, failure=done.failure)
 
     async def refund(self, reference: str, amount: Money, idempotency_key: str) -> RefundOutcome:
-        """See `PaymentProvider.refund`."""
-        charge = next((one for one in self.captures() if one.reference == reference), None)
-        if charge is None or charge.amount != amount:
+        """See `PaymentProvider.refund`. Raises TemporaryError too when the store does."""
+        charge = await self._store().reader_of(AGENT).first(_CAPTURE, {"p_reference": reference})
+        if charge is None or _movement(charge).amount != amount:
             raise NotFound(f"there is no captured charge {reference} of {amount}")
-        done = self._move(idempotency_key, "refund", reference, amount, None)
+        done = await self._move(idempotency_key, "refund", reference, amount, None)
         return RefundOutcome(reference=done.reference, at=done.at)
 
-    def captures(self) -> list[Movement]:
+    async def captures(self) -> list[Movement]:
         """Every charge that took money, oldest first."""
-        return [one for one in self.journal() if one.kind == "charge" and one.failure is None]
+        return await self._read(_CAPTURES)
 
-    def refunds(self) -> list[Movement]:
+    async def refunds(self) -> list[Movement]:
         """Every refund, oldest first."""
-        return [one for one in self.journal() if one.kind == "refund"]
+        return await self._read(_REFUNDS)
 
-    def journal(self) -> list[Movement]:
+    async def journal(self) -> list[Movement]:
         """All that it was ever asked for, failures too, oldest first."""
-        rows = self._db.execute(
-            "SELECT key, kind, subject, amount_minor, currency, failure, reference, at, asked FROM movements ORDER BY rowid"
-        )
-        return [_movement(row) for row in rows]
+        return await self._read(_JOURNAL)
 
-    def close(self) -> None:
-        self._db.close()
+    async def _read(self, statement: Select[Any]) -> list[Movement]:
+        return [_movement(row) for row in await self._store().reader_of(AGENT).all(statement)]
 
-    def _move(self, key: str, kind: str, subject: str, amount: Money, failure: FailureCode | None) -> Movement:
-        """Write it down, once a key, and read what stands there; a single call of microseconds to a millisecond."""
-        stamp = (self._clock.now() - _EPOCH) // timedelta(microseconds=1)
-        row = self._db.execute(
-            "INSERT INTO movements (key, kind, subject, amount_minor, currency, failure, reference, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (key) DO UPDATE SET asked = asked + 1"
-            " RETURNING key, kind, subject, amount_minor, currency, failure, reference, at, asked",
-            (key, kind, subject, amount.minor, amount.currency, failure, derived_id("mock", kind, key), stamp),
-        ).fetchone()
-        done = _movement(row)
+    async def _move(self, key: str, kind: str, subject: str, amount: Money, failure: FailureCode | None) -> Movement:
+        """Write it down, once a key, and read what stands there."""
+        values = {
+            "key": key,
+            "kind": kind,
+            "subject": subject,
+            "amount_minor": amount.minor,
+            "currency": amount.currency,
+            "failure": failure,
+            "reference": derived_id("mock", kind, key),
+            "at": self._clock.now(),
+            "asked": 1,
+        }
+
+        async def work(unit: Unit) -> Movement:
+            (row,) = await unit.db.all(_MOVE, values)
+            return _movement(row)
+
+        done = await self._store().run(work, agent=AGENT)
         if (done.kind, done.subject, done.amount) != (kind, subject, amount):
             raise KeyReused(f"{key} was used for another {done.kind}: nothing was done")
         return done
 
 
-def _movement(row: tuple[str, str, str, int, str, FailureCode | None, str, int, int]) -> Movement:
-    key, kind, subject, minor, currency, failure, reference, at, asked = row
-    moment = _EPOCH + timedelta(microseconds=at)
-    return Movement(key, kind, subject, Money(minor=minor, currency=currency), failure, reference, moment, asked)
+def _movement(row: Row) -> Movement:
+    return Movement(
+        key=row["key"],
+        kind=row["kind"],
+        subject=row["subject"],
+        amount=Money(minor=row["amount_minor"], currency=row["currency"]),
+        failure=row["failure"],
+        reference=row["reference"],
+        at=row["at"],
+        asked=row["asked"],
+    )

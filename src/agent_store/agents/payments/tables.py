@@ -74,3 +74,21 @@ gone = Table(
 )
 """Orders for which no link is made any more: it was made, or the cancellation came first. Both write the row, so that of a
 request and a cancellation in two processes at once one sees the other."""
+
+provider_movements = Table(
+    "payments_provider_movements",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("failure", String(24)),
+    Column("reference", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("asked", Integer, nullable=False),
+    CheckConstraint("kind IN ('charge', 'refund')", name="payments_provider_kind"),
+    CheckConstraint("amount_minor > 0", name="payments_provider_amount_positive"),
+    UniqueConstraint("reference", name="payments_provider_reference_once"),
+)
+"""The journal of the provider that moves no money (`adapters.payments.mock`); nothing else reads or writes it."""

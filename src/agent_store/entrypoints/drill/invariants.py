@@ -1,5 +1,5 @@
-"""What must hold after a drill, whatever failed when: read from the store's tables, the payment provider's journal and
-what reached the platform."""
+"""What must hold after a drill, whatever failed when: read from the store's tables (the mock payment provider's journal is
+one) and what reached the platform."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from agent_store.entrypoints.drill.load import Load
 from agent_store.entrypoints.drill.platform import Reached
-from agent_store.entrypoints.drill.state import Rows, State, provider_rows
+from agent_store.entrypoints.drill.state import Rows, State
 
 _ONCE = ("store.order.created", "store.order.confirmed", "store.payment.succeeded")
 """Facts that an order has once in its life."""
@@ -33,12 +32,9 @@ class Verdict:
         return not any(self.broken.values())
 
 
-async def check(
-    state: State, data: Path, load: Load, reached: Iterable[Reached], *, look_again: float = 3.0
-) -> Verdict:
-    """`data`: the folder with the mock payment provider's journal. `load`: each customer puts one thing into the cart and
-    orders once. `look_again`: after so many seconds what is still open is unfinished; a timer may fire at any time.
-    Raises what the database's driver raises."""
+async def check(state: State, load: Load, reached: Iterable[Reached], *, look_again: float = 3.0) -> Verdict:
+    """`load`: each customer puts one thing into the cart and orders once. `look_again`: after so many seconds what is
+    still open is unfinished; a timer may fire at any time. Raises what the database's driver raises."""
     arrived = list(reached)
     verdict = Verdict()
     sends = {row["send_id"]: row for row in await state.rows("SELECT * FROM whatsapp_sends")}
@@ -49,7 +45,7 @@ async def check(
         "replies lost": await _unsaid(state, sends, arrived),
         "duplicate effects": await _doubled(state, sends, orders, arrived),
         "oversold units": await _oversold(state, orders),
-        "double charges": _overcharged(data, orders, payments),
+        "double charges": await _overcharged(state, orders, payments),
         "replies out of order": _disorder(sends, arrived),
         "work left unfinished": await _unfinished(state, look_again),
     }
@@ -185,9 +181,9 @@ async def _oversold(state: State, orders: Rows) -> list[str]:
     return broken
 
 
-def _overcharged(data: Path, orders: Rows, payments: Rows) -> list[str]:
+async def _overcharged(state: State, orders: Rows, payments: Rows) -> list[str]:
     """Each charge that stands at the provider is one payment's, of its amount, and each paid order's payment has one."""
-    movements = provider_rows(data, "SELECT * FROM movements WHERE failure IS NULL")
+    movements = await state.rows("SELECT * FROM payments_provider_movements WHERE failure IS NULL")
     refunded = {row["subject"] for row in movements if row["kind"] == "refund"}
     charges = {row["reference"]: row["amount_minor"] for row in movements if row["kind"] == "charge"}
     standing = {reference: amount for reference, amount in charges.items() if reference not in refunded}

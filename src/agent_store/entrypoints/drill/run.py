@@ -112,7 +112,7 @@ async def drill(plan: Plan, data: Path, *, say: Say = lambda line: None) -> Outc
             say("no more customers; the store finishes what it is at")
             await fleet.until_ready()
             unfinished = "" if await fleet.until_quiet(plan.settling) else await fleet.busy_with()
-            verdict = await check(fleet.state, data, customers.load, platform.reached)
+            verdict = await check(fleet.state, customers.load, platform.reached)
             verdict.broken["seen by a fault"] = seen
         except TimeoutError as error:
             _keep_logs(fleet, say)

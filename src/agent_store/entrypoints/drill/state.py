@@ -43,13 +43,3 @@ class PostgresState:
             return [dict(row) for row in await connection.fetch(sql)]
         finally:
             await connection.close()
-
-
-def provider_rows(data: Path, sql: str) -> Rows:
-    """Of the mock payment provider's own journal: what was really charged."""
-    path = data / "payments.sqlite3"
-    if not path.exists():
-        return []
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as db:
-        db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute(sql)]
