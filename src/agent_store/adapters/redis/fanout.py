@@ -66,7 +66,7 @@ class RedisFanOut:
 
     async def _listen(self, channel: str) -> AsyncGenerator[bytes | None]:
         """Messages of one connection until it breaks: then RedisError, OSError or TimeoutError."""
-        pubsub = self._link.client.pubsub()  # pyright: ignore[reportUnknownMemberType]
+        pubsub = self._link.listening.pubsub()  # pyright: ignore[reportUnknownMemberType]
         try:
             async with asyncio.timeout(self._poll):
                 await pubsub.subscribe(f"{self._prefix}{channel}")  # pyright: ignore[reportUnknownMemberType]

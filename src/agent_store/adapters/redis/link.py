@@ -33,6 +33,9 @@ class Away(TemporaryError):
 class RedisLink:
     """One pool a process. `timeout` is for a whole question with connecting and waiting for a free connection; after a
     failure `pause` goes by without one. `redis://` and `rediss://` (TLS) addresses, with user, password and database.
+
+    `listening` is for subscriptions, a connection each: nobody waits for them, so they have `patience`, also while a
+    process that starts is too busy to connect within a question's time.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class RedisLink:
         *,
         timeout: timedelta = timedelta(milliseconds=100),
         pause: timedelta = timedelta(seconds=1),
+        patience: timedelta = timedelta(seconds=3),
         connections: int = 16,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,6 +63,13 @@ class RedisLink:
             protocol=2,
         )
         self.client = Redis(connection_pool=pool)
+        self.listening: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+            url,
+            socket_timeout=patience.total_seconds(),
+            socket_connect_timeout=patience.total_seconds(),
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
         self.pool = pool
 
     @property
@@ -92,4 +103,5 @@ class RedisLink:
 
     async def close(self) -> None:
         await self.client.aclose()
+        await self.listening.aclose()
         await self.pool.disconnect()
