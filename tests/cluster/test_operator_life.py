@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 import pytest
 
 from agent_store.kube import kinds
-from agent_store.kube.render import DIRECTORY, Prompt
+from agent_store.kube.derived import DIRECTORY, Prompt
 from tests.cluster.operator_fixtures import client as client
 from tests.cluster.operator_fixtures import operator as operator
 from tests.cluster.operator_fixtures import shop as shop

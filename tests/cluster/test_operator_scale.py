@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agent_store.kube import kinds
-from agent_store.kube.render import Prompt, digest
+from agent_store.kube.derived import Prompt, digest
 from tests.cluster.operator_fixtures import client as client
 from tests.support.kube import KubeApi
 from tests.support.operator import BROKER, EVENTING, SERVING, Client, Knative, OperatorProcess, Shop, agent_of, until

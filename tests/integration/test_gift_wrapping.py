@@ -27,8 +27,8 @@ import yaml
 from agent_store.entrypoints.drill.processes import MAIN, own_environment
 from agent_store.entrypoints.drill.processes import StoreProcess as Served
 from agent_store.entrypoints.programs import RabbitMQ
+from agent_store.kube.derived import subscriptions_of
 from agent_store.kube.model import LambdaAgent
-from agent_store.kube.render import subscriptions_of
 from tests.support.components import missing
 from tests.support.process import SECRET, TOKEN, StoreProcess
 

@@ -8,9 +8,9 @@ import httpx2
 
 from agent_store.kube.api import Api
 from agent_store.kube.cluster import Cluster, Ref
+from agent_store.kube.derived import DIRECTORY, LABEL
 from agent_store.kube.kinds import BROKER, CONFIG_MAP, LAMBDA_AGENT, ROLE, SECRET, TRIGGER, Kind
 from agent_store.kube.metrics import OperatorMetrics
-from agent_store.kube.render import DIRECTORY, LABEL
 from agent_store.kube.work import Key, WorkQueue, agent_key, directory_key
 
 PETS = agent_key("shop", "pets")

@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 
-from agent_store.kube import render as rendering
-from agent_store.kube.model import LambdaAgent
-from agent_store.kube.render import (
+from agent_store.kube.derived import (
     DIRECTORY,
     Around,
-    Entry,
     Facts,
     Object,
     Prompt,
-    directory,
-    render,
+    needed_config_maps,
+    needed_secrets,
     subscriptions_of,
+    unknown_of,
 )
+from agent_store.kube.listing import Entry, directory
+from agent_store.kube.model import LambdaAgent
+from agent_store.kube.render import render
 
 KNOWN = {
     "seller": Facts(frozenset({"chat"}), a_brand_each=True),
@@ -182,7 +183,7 @@ def test_given_subscriptions_win() -> None:
 
 
 def test_agents_of_which_nothing_is_known_are_named() -> None:
-    assert rendering.unknown_of(agent(run=["orders", "gift-wrapping"]), KNOWN) == ["gift-wrapping"]
+    assert unknown_of(agent(run=["orders", "gift-wrapping"]), KNOWN) == ["gift-wrapping"]
 
 
 def test_another_filter_is_another_trigger() -> None:
@@ -257,8 +258,8 @@ def test_what_a_pod_cannot_start_without_is_named() -> None:
         "ai": {"provider": "openai", "model": "m", "apiKey": {"name": "llm", "key": "token"}},
     }  # fmt: skip
     wanted = agent("ai-seller-pets", **spec)
-    assert rendering.needed_secrets(wanted) == {("keys", ""), ("db", "url"), ("llm", "token")}
-    assert rendering.needed_config_maps(wanted) == {("settings", ""), ("more", "b")}
+    assert needed_secrets(wanted) == {("keys", ""), ("db", "url"), ("llm", "token")}
+    assert needed_config_maps(wanted) == {("settings", ""), ("more", "b")}
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,16 @@ import yaml
 
 from agent_store.entrypoints.operator import known_agents
 from agent_store.entrypoints.rooms import AGENTS, agent_named
-from agent_store.kube.model import LambdaAgent, LambdaAgentSpec, LambdaAgentStatus, Meta
-from agent_store.kube.rbac import cluster_role_rules, lease_role_rules
-from agent_store.kube.render import (
-    ANSWER_SECONDS,
+from agent_store.kube.derived import (
     DIRECTORY,
-    REQUEST_SECONDS,
     Facts,
     needed_config_maps,
     needed_secrets,
     subscriptions_of,
 )
+from agent_store.kube.model import LambdaAgent, LambdaAgentSpec, LambdaAgentStatus, Meta
+from agent_store.kube.rbac import cluster_role_rules, lease_role_rules
+from agent_store.kube.render import ANSWER_SECONDS, REQUEST_SECONDS
 from tests.support.manifests import ALL, ROOT, Object, objects, of, path_of, pod_specs, snapshot
 
 VERSION = version("agent-store")

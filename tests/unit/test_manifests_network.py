@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent_store.kube.render import Around, Prompt, labels_of, render
+from agent_store.kube.derived import Around, Prompt
+from agent_store.kube.render import labels_of, render
 from tests.support.manifests import Object, objects
 from tests.support.network_policies import OUTSIDE, Pod, allows
 from tests.unit.test_manifests import NAMESPACE, STORES, agents, known

@@ -12,7 +12,9 @@ import yaml
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.entrypoints.directories import Directories
 from agent_store.entrypoints.settings import Settings, load
-from agent_store.kube.render import DIRECTORY, PROMPT_KEY, Around, Entry, Prompt, directory, render
+from agent_store.kube.derived import DIRECTORY, PROMPT_KEY, Around, Prompt
+from agent_store.kube.listing import Entry, directory
+from agent_store.kube.render import render
 from tests.support.directory import put
 from tests.unit.test_kube_render import AROUND, BRAND, KNOWN, agent, environment
 

@@ -26,10 +26,10 @@ from agent_store.kernel.agent import TICK_TOPIC
 from agent_store.kernel.errors import InvalidInput
 from agent_store.kube.api import Api, NotLeading, connection
 from agent_store.kube.around import Options
+from agent_store.kube.derived import MANAGER, Facts
 from agent_store.kube.lease import Lease, Terms
 from agent_store.kube.metrics import CONTENT_TYPE, OperatorMetrics
 from agent_store.kube.operate import Operator
-from agent_store.kube.render import MANAGER, Facts
 
 _log = structlog.get_logger(__name__)
 

@@ -17,9 +17,9 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
 from agent_store.kernel.errors import InvalidInput
+from agent_store.kube.derived import MANAGER, Object
 from agent_store.kube.kinds import Kind
 from agent_store.kube.metrics import OperatorMetrics
-from agent_store.kube.render import MANAGER, Object
 
 _PAGE = 500
 _SENDS = ("send_request_headers.started", "send_request_body.started")

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 
 from agent_store.kube.api import Api, version_of
 from agent_store.kube.cluster import Cluster, Ref
-from agent_store.kube.kinds import BROKER, CONFIG_MAP, KNATIVE_SERVICE, POD_MONITOR, SECRET, TRIGGER, part
-from agent_store.kube.model import ConditionType, ConfigMapKey, LambdaAgent
-from agent_store.kube.render import (
+from agent_store.kube.derived import (
     PROMPT_KEY,
     Around,
     Facts,
@@ -21,6 +19,8 @@ from agent_store.kube.render import (
     subscriptions_of,
     unknown_of,
 )
+from agent_store.kube.kinds import BROKER, CONFIG_MAP, KNATIVE_SERVICE, POD_MONITOR, SECRET, TRIGGER, part
+from agent_store.kube.model import ConditionType, ConfigMapKey, LambdaAgent
 from agent_store.kube.status import Finding, dead_letters, fine, knative_ready, pending, wrong
 
 _TEXT_BYTES = 32 * 1024 * 1024

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from agent_store.kube.api import Api, version_of
+from agent_store.kube.derived import DIRECTORY, LABEL, Object
 from agent_store.kube.kinds import (
     BROKER,
     CHILDREN,
@@ -23,7 +24,6 @@ from agent_store.kube.kinds import (
     Kind,
     part,
 )
-from agent_store.kube.render import DIRECTORY, LABEL, Object
 from agent_store.kube.work import Key, WorkQueue, agent_key, directory_key
 
 _TOMBSTONES = 10_000

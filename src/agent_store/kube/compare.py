@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
-from agent_store.kube.render import Object, digest
+from agent_store.kube.derived import Object, digest
 
 RENDERED = "agent-store.dev/rendered"
 """Annotation: the hash of what was applied. A field that is no longer wanted is still live, and only this tells."""

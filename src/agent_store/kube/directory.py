@@ -13,9 +13,10 @@ import yaml
 from agent_store.kube.api import Api
 from agent_store.kube.cluster import Cluster
 from agent_store.kube.compare import settled, stamped
+from agent_store.kube.derived import DIRECTORY, MANAGER, Facts, Object
 from agent_store.kube.kinds import CONFIG_MAP, LAMBDA_AGENT, ROLE, Kind, part
+from agent_store.kube.listing import Entry, directory
 from agent_store.kube.model import LambdaAgent
-from agent_store.kube.render import DIRECTORY, MANAGER, Entry, Facts, Object, directory
 from agent_store.kube.work import WorkQueue, agent_key, directory_key
 
 KEY = "directory.yaml"

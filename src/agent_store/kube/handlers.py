@@ -15,8 +15,8 @@ from typing import Any
 import kopf
 import structlog
 
+from agent_store.kube.derived import Object
 from agent_store.kube.kinds import DEFINITION, OPTIONAL, WATCHED, Kind
-from agent_store.kube.render import Object
 
 _log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
+from agent_store.kube.derived import LABEL, MANAGER
 from agent_store.kube.model import GROUP, KIND, PLURAL, VERSION
-from agent_store.kube.render import LABEL, MANAGER
 
 
 class Kind(NamedTuple):

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 import structlog
 
 from agent_store.kube.api import Api, ApiError, NotLeading, Unreachable
+from agent_store.kube.derived import Object
 from agent_store.kube.kinds import LEASE
-from agent_store.kube.render import Object
 
 _log = structlog.get_logger(__name__)
 

@@ -11,12 +11,13 @@ import structlog
 
 from agent_store.kube.api import Api, ApiError, NotLeading, Unreachable
 from agent_store.kube.around import Options
+from agent_store.kube.claims import claims_by
 from agent_store.kube.cluster import Cluster
+from agent_store.kube.derived import Object
 from agent_store.kube.handlers import Watches
 from agent_store.kube.kinds import DEFINITION, WATCHED, Kind
 from agent_store.kube.metrics import OperatorMetrics
-from agent_store.kube.reconcile import Reconciler, all_keys, claims_by
-from agent_store.kube.render import Object
+from agent_store.kube.reconcile import Reconciler, all_keys
 from agent_store.kube.work import WorkQueue
 
 _log = structlog.get_logger(__name__)

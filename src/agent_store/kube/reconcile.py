@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import structlog
 from pydantic import ValidationError
@@ -20,13 +20,22 @@ from pydantic import ValidationError
 from agent_store.kube.api import Api, ApiError, NotLeading, Unreachable
 from agent_store.kube.around import Options, Surroundings, Texts, catalog_missing, look_around, refs_of
 from agent_store.kube.cluster import Cluster
+from agent_store.kube.derived import (
+    DIRECTORY,
+    LABEL,
+    Object,
+    Workload,
+    subscriptions_of,
+    trigger_name,
+    url_of,
+    workload_of,
+)
 from agent_store.kube.directory import DirectoryKeeper
 from agent_store.kube.kinds import (
     AUTOSCALER,
     BUDGET,
     CONFIG_MAP,
     DEPLOYMENT,
-    EVENT,
     JOB,
     KNATIVE_SERVICE,
     LAMBDA_AGENT,
@@ -43,31 +52,18 @@ from agent_store.kube.kinds import (
 )
 from agent_store.kube.metrics import OperatorMetrics
 from agent_store.kube.model import ConditionType, LambdaAgent
-from agent_store.kube.render import (
-    DIRECTORY,
-    LABEL,
-    MANAGER,
-    Object,
-    Workload,
-    consumers_of,
-    render,
-    subscriptions_of,
-    trigger_name,
-    url_of,
-    workload_of,
-)
+from agent_store.kube.render import render
 from agent_store.kube.status import (
-    PARTS,
     Finding,
     Seen,
     condition_of,
     fine,
     knative_ready,
     pending,
-    status_of,
     workload_ready,
     wrong,
 )
+from agent_store.kube.telling import Teller
 from agent_store.kube.work import Key, WorkQueue, agent_key, directory_key
 from agent_store.kube.writing import WROTE, Outcome, Writer, being_replaced, belongs_to, refused
 
@@ -111,7 +107,8 @@ class Reconciler:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api, self._cluster, self._queue, self._options, self._metrics = api, cluster, queue, options, metrics
-        self._clock, self._now = clock, now
+        self._clock = clock
+        self._teller = Teller(api, cluster, metrics, now)
         self._texts = Texts(api, cluster)
         self._writer = Writer(api, cluster)
         self.directory = DirectoryKeeper(api, cluster, queue, options.known)
@@ -122,7 +119,6 @@ class Reconciler:
         """uid of an old Trigger -> since when the new ones have all been Ready."""
         self._left: dict[str, float] = {}
         """uid of a LambdaAgent that goes -> since when it is not in the directory."""
-        self._ready: dict[Key, str] = {}
 
     async def work(self) -> None:
         """One worker: until the queue is closed. Raises NotLeading when the lease is lost."""
@@ -187,7 +183,7 @@ class Reconciler:
         except ValidationError as error:
             self.directory.keep(key.namespace, key.name, str(part(body, "spec", "brand").get("id") or ""))
             found = wrong("InvalidSpec", _sentence(error))
-            return await self._tell_only(key, body, found)
+            return await self._only_told(key, body, found)
         if rivals := self._cluster.rivals(key.namespace, key.name):
             self._cluster.interest(key, ())
             self.directory.leave(key.namespace, key.name)
@@ -196,7 +192,7 @@ class Reconciler:
                 "Duplicate",
                 f"{claim} is LambdaAgent {other}'s already, which is older: change or delete one of the two",
             )
-            return await self._tell_only(key, body, found)
+            return await self._only_told(key, body, found)
         return await self._keep_up(key, body, agent)
 
     async def _keep_up(self, key: Key, body: Object, agent: LambdaAgent) -> Pass:
@@ -217,7 +213,7 @@ class Reconciler:
             await self._prune(key, agent, objects, workload, done)
         findings = self._findings(key, agent, seen, workload, done)
         self._enter(key, agent)
-        told = await self._tell(key, body, self._seen(agent, seen, workload, findings))
+        told = await self._teller.tell(key, body, self._seen(agent, seen, workload, findings))
         if told or any(one.done in WROTE for one in done.outcomes):
             done.result = "changed"
         for one in done.outcomes:
@@ -230,18 +226,21 @@ class Reconciler:
                     name=one.name,
                     field=one.why,
                 )
-                await self._announce(body, "Normal", "Repaired", f"{one.kind.name} {one.name} was changed ({one.why}): it is as wanted again")  # fmt: skip
+                await self._teller.announce(body, "Normal", "Repaired", f"{one.kind.name} {one.name} was changed ({one.why}): it is as wanted again")  # fmt: skip
             if one.done in ("waiting", "deleted"):
                 done.later(_LOOK)
             if one.done == "taken":
                 done.later(30.0)
         return done
 
+    async def _only_told(self, key: Key, body: Object, found: Finding) -> Pass:
+        return Pass("changed" if await self._teller.tell_only(key, body, found) else "settled")
+
     def _gone(self, key: Key) -> None:
         self._cluster.interest(key, ())
         self._looked.discard(key)
         self._was_ready.pop(key, None)
-        self._count(key, None)
+        self._teller.count(key, None)
         self.directory.forget(key.namespace, key.name)
 
     async def _finalizer(self, agent: LambdaAgent, body: Object) -> None:
@@ -251,30 +250,13 @@ class Reconciler:
 
     async def _set_finalizers(self, body: Object, finalizers: Sequence[str]) -> None:
         metadata = body["metadata"]
-        answer = await self._patch(body, {"finalizers": list(finalizers)}, {})
+        answer = await self._teller.patch(body, {"finalizers": list(finalizers)}, {})
         if answer.get("kind") == LAMBDA_AGENT.name:
             gone = "deletionTimestamp" in answer["metadata"] and not answer["metadata"].get("finalizers")
             if not gone:
                 self._cluster.observe(LAMBDA_AGENT, answer, own=True)
                 metadata["resourceVersion"] = answer["metadata"]["resourceVersion"]
                 metadata["finalizers"] = list(finalizers)
-
-    async def _patch(
-        self, body: Object, metadata: Mapping[str, Any], more: Mapping[str, Any], part: str = ""
-    ) -> Object:
-        """Refused with a conflict when the resource is not as it was read."""
-        meta = body["metadata"]
-        patch = {"metadata": {"resourceVersion": meta["resourceVersion"], "uid": meta["uid"], **metadata}, **more}
-        try:
-            return await self._api.patch(LAMBDA_AGENT, meta["namespace"], meta["name"], patch, part=part)
-        except ApiError as error:
-            if error.status == 409:
-                live = await self._api.get(LAMBDA_AGENT, meta["namespace"], meta["name"])
-                if live is not None:
-                    self._cluster.observe(LAMBDA_AGENT, live)
-                else:
-                    self._cluster.observe(LAMBDA_AGENT, body, deleted=True)
-            raise
 
     # --- writing what is wanted ----------------------------------------------------------------------------------
 
@@ -509,95 +491,6 @@ class Reconciler:
             workload=workload,
         )
 
-    # --- telling -------------------------------------------------------------------------------------------------
-
-    async def _tell_only(self, key: Key, body: Object, found: Finding) -> Pass:
-        """A resource that can't be acted on: its children stay as they are."""
-        old = cast("Object", body.get("status") or {})
-        prompt = cast("Object", old.get("prompt") or {})
-        findings: dict[ConditionType, Finding] = {
-            part: pending(found.reason, "not looked at") for part in PARTS if part != "WorkloadReady"
-        }
-        findings["WorkloadReady"] = found
-        seen = Seen(
-            findings=findings,
-            url=str(old.get("url") or ""),
-            replicas=int(old.get("replicas") or 0),
-            selector=f"{LABEL}={key.name}",
-            stable=str(prompt.get("stable") or ""),
-            canary=str(prompt.get("canary") or ""),
-            triggers=[str(one) for one in old.get("triggers") or ()],
-            workload=str(old.get("workload") or ""),
-        )
-        return Pass("changed" if await self._tell(key, body, seen) else "settled")
-
-    async def _tell(self, key: Key, body: Object, seen: Seen) -> bool:
-        """Writes the status if it has changed, and an Event about what has changed in it."""
-        old = cast("Object", body.get("status") or {})
-        generation = int(body["metadata"].get("generation") or 0)
-        now = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
-        status = status_of(seen, old, generation=generation, now=now)
-        self._count(key, str(status["ready"]))
-        if status == old:
-            return False
-        answer = await self._patch(body, {}, {"status": status}, part="status")
-        self._cluster.observe(LAMBDA_AGENT, answer, own=True)
-        for kind, reason, message in _news(old, status):
-            await self._announce(body, kind, reason, message)
-        return True
-
-    def _count(self, key: Key, ready: str | None) -> None:
-        before = self._ready.pop(key, None)
-        if before is not None:
-            self._metrics.agents.labels(before).dec()
-        if ready is not None:
-            self._ready[key] = ready
-            self._metrics.agents.labels(ready).inc()
-
-    async def _announce(self, body: Object, kind: str, reason: str, message: str) -> None:
-        """A Kubernetes Event on the resource. It tells; nothing depends on it."""
-        metadata = body["metadata"]
-        now = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
-        event = {
-            "apiVersion": "v1",
-            "kind": EVENT.name,
-            "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
-            "involvedObject": {
-                "apiVersion": LAMBDA_AGENT.api_version, "kind": LAMBDA_AGENT.name, "name": metadata["name"],
-                "namespace": metadata["namespace"], "uid": metadata["uid"],
-            },
-            "type": kind, "reason": reason, "message": message[:1000],
-            "firstTimestamp": now, "lastTimestamp": now, "count": 1,
-            "source": {"component": MANAGER}, "reportingComponent": MANAGER,
-        }  # fmt: skip
-        try:
-            await self._api.create(EVENT, metadata["namespace"], event)
-        except (ApiError, Unreachable) as error:
-            _log.warning("an event was not posted", agent=metadata["name"], reason=reason, error=str(error))
-
-
-def claims_of(known: Callable[[LambdaAgent], list[str]]) -> Callable[[Mapping[str, Any]], frozenset[str]]:
-    """What at most one LambdaAgent of a namespace may have. A resource that can't be read claims nothing."""
-
-    def claims(body: Mapping[str, Any]) -> frozenset[str]:
-        try:
-            agent = LambdaAgent.read(body)
-        except ValidationError:
-            return frozenset()
-        spec = agent.spec
-        found = {f"consumer {name}" for name in known(agent)}
-        numbers: tuple[str, ...] = spec.shared_number.phone_number_ids if spec.shared_number is not None else ()
-        if spec.brand is not None:
-            found.add(f"brand {spec.brand.id}")
-            numbers += spec.brand.phone_number_ids
-        return frozenset(found | {f"phone number {number}" for number in numbers})
-
-    return claims
-
-
-def claims_by(options: Options) -> Callable[[Mapping[str, Any]], frozenset[str]]:
-    return claims_of(lambda agent: consumers_of(agent, options.known))
-
 
 def all_keys(cluster: Cluster) -> list[Key]:
     """Everything there is to look at."""
@@ -632,22 +525,3 @@ def _mounted(config_map: Object, live: Sequence[tuple[Kind, Object]]) -> bool:
 def _sentence(error: ValidationError) -> str:
     told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
     return f"spec: {'; '.join(told)}: correct it (kubectl explain lambdaagent.spec)"
-
-
-def _news(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Events' type, reason and message."""
-    found: list[tuple[str, str, str]] = []
-    before = {one["type"]: one for one in cast("list[Object]", old.get("conditions") or [])}
-    for one in cast("list[Object]", new["conditions"]):
-        was = before.get(one["type"], {})
-        if (was.get("status"), was.get("reason")) == (one["status"], one["reason"]):
-            continue
-        if one["type"] == "Ready" and one["status"] != "Unknown":
-            found.append(("Normal" if one["status"] == "True" else "Warning", str(one["reason"]), str(one["message"])))
-    stable, canary = new["prompt"]["stable"], new["prompt"]["canary"]
-    used = cast("Object", old.get("prompt") or {})
-    if canary and canary != used.get("canary"):
-        found.append(("Normal", "CanaryPrompt", f"prompt {canary} is tried beside {stable}"))
-    if stable and used.get("stable") and stable != used.get("stable"):
-        found.append(("Normal", "PromptChanged", f"prompt {stable} is in use instead of {used.get('stable')}"))
-    return found

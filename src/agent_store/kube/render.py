@@ -6,34 +6,30 @@ come from the agent's; those of objects that can't change (prompt revisions, Tri
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from agent_store.kube.model import (
-    API_VERSION,
-    KIND,
-    MAX_TRIGGERS,
-    Ai,
-    BrandSpec,
-    Catalog,
-    Eventing,
-    LambdaAgent,
-    Subscription,
-    VariablesFrom,
-    seconds,
+from agent_store.kube.derived import (
+    BRAND_LABEL,
+    COMPONENT,
+    DIRECTORY,
+    LABEL,
+    MANAGER,
+    PROMPT_KEY,
+    Around,
+    Object,
+    Prompt,
+    Workload,
+    consumers_of,
+    digest,
+    subscriptions_of,
+    trigger_name,
+    workload_of,
 )
-
-MANAGER = "agent-store-operator"
-LABEL = "agent-store.dev/lambdaagent"
-BRAND_LABEL = "agent-store.dev/brand"
-COMPONENT = "app.kubernetes.io/component"
-DIRECTORY = "agent-store-directory"
-"""The ConfigMap that the operator keeps in each namespace: brands, consumers, addresses."""
-PROMPT_KEY = "system.md"
+from agent_store.kube.listing import listed_brand
+from agent_store.kube.model import API_VERSION, KIND, Ai, Catalog, Eventing, LambdaAgent, VariablesFrom, seconds
 
 DATA_DIR = "/var/lib/agent-store"
 DIRECTORY_DIR = "/etc/agent-store/directory"
@@ -49,143 +45,6 @@ _QUEUE_PORTS = (8012, 8013, 8022, 8112, 9090, 9091)
 """Of Knative's queue-proxy: requests, probes, metrics for the autoscaler."""
 _OUTSIDE_PORTS = (443, 6443, 5432, 6432, 5671, 5672, 6379, 4318)
 """HTTPS, the API server, PostgreSQL and PgBouncer, RabbitMQ, Redis, OTLP: where they are is the operator's matter."""
-
-Object = dict[str, Any]
-Workload = Literal["knative", "deployment"]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of an agent by its name. `topics`: families of events that it listens to (`schedule` for ticks)."""
-
-    topics: frozenset[str]
-    a_brand_each: bool = False
-    """There is an instance of it a brand: `seller/fashion`."""
-
-
-@dataclass(frozen=True)
-class Prompt:
-    text: str
-
-    @property
-    def hash(self) -> str:
-        return digest(self.text)
-
-
-@dataclass(frozen=True)
-class Around:
-    """What rendering depends on beside the resource: what the cluster has, and what was resolved."""
-
-    version: str
-    """The operator's own; the tag of images that name none."""
-    known: Mapping[str, Facts]
-    serving: bool = True
-    """Knative Serving is there."""
-    pod_monitor: bool = False
-    broker_url: str = ""
-    """Where the Broker takes events."""
-    stable: Prompt | None = None
-    canary: Prompt | None = None
-    catalog: str = ""
-    """The text of the brand's catalogue file."""
-    extra: Mapping[str, str] = field(default_factory=dict[str, str])
-    """More environment variables for all agents."""
-
-
-def digest(value: object) -> str:
-    """Ten hexadecimal digits of anything JSON-able."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def workload_of(agent: LambdaAgent, around: Around) -> Workload:
-    mode = agent.spec.scaling.mode
-    if mode == "auto":
-        return "knative" if around.serving else "deployment"
-    return mode
-
-
-def consumers_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[str]:
-    """`orders`, `seller/fashion`: the names by which others find what runs here."""
-    brand = agent.spec.brand
-    return [
-        f"{name}/{brand.id}" if brand is not None and name in known and known[name].a_brand_each else name
-        for name in agent.spec.run
-    ]
-
-
-def subscriptions_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[dict[str, str]]:
-    """The filters of its Triggers, each a set of attributes that must all be equal; at most `MAX_TRIGGERS`.
-
-    More topics than that become one Trigger for all of them, by the brand alone or without a filter: what an agent does
-    not listen to, it answers at once.
-    """
-    spec = agent.spec
-    if spec.eventing.subscriptions:
-        return [_attributes(one) for one in spec.eventing.subscriptions]
-    found: set[tuple[str, str]] = set()
-    for name in spec.run:
-        facts = known.get(name)
-        if facts is None:
-            continue
-        brand = spec.brand.id if facts.a_brand_each and spec.brand is not None else ""
-        found.update((topic, brand) for topic in facts.topics if not (brand and topic == "schedule"))
-    found -= {(topic, brand) for topic, brand in found if brand and (topic, "") in found}
-    if len(found) > MAX_TRIGGERS:
-        brands = {brand for _, brand in found}
-        brand = brands.pop() if len(brands) == 1 else ""
-        return [{"brand": brand} if brand else {}]
-    return [{"topic": topic, "brand": brand} if brand else {"topic": topic} for topic, brand in sorted(found)]
-
-
-def _attributes(subscription: Subscription) -> dict[str, str]:
-    named = {"type": subscription.type, "topic": subscription.topic}
-    return {**{name: value for name, value in named.items() if value}, **subscription.attributes}
-
-
-def trigger_name(agent: str, attributes: Mapping[str, str], broker: str) -> str:
-    return f"{agent}-{digest([sorted(attributes.items()), broker])}"
-
-
-def unknown_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[str]:
-    """Agents of which nobody has said what they listen to."""
-    return [] if agent.spec.eventing.subscriptions else [name for name in agent.spec.run if name not in known]
-
-
-def url_of(agent: LambdaAgent) -> str:
-    """Its address in the cluster."""
-    return f"http://{agent.meta.name}.{agent.meta.namespace}.svc.cluster.local"
-
-
-def needed_secrets(agent: LambdaAgent) -> set[tuple[str, str]]:
-    """(Secret, key) without which a pod does not start; the key is empty where all keys are taken."""
-    spec = agent.spec
-    found = {
-        (source.secret_ref.name, "") for source in spec.env_from if source.secret_ref and not source.secret_ref.optional
-    }
-    for variable in spec.env:
-        if variable.value_from is not None and variable.value_from.secret_key_ref is not None:
-            found.add((variable.value_from.secret_key_ref.name, variable.value_from.secret_key_ref.key))
-    if spec.ai.api_key is not None:
-        found.add((spec.ai.api_key.name, spec.ai.api_key.key))
-    return found
-
-
-def needed_config_maps(agent: LambdaAgent) -> set[tuple[str, str]]:
-    """(ConfigMap, key) without which a pod does not start. Of the prompt and the catalogue: see `Around`."""
-    spec = agent.spec
-    found = {
-        (source.config_map_ref.name, "")
-        for source in spec.env_from
-        if source.config_map_ref and not source.config_map_ref.optional
-    }
-    for variable in spec.env:
-        if variable.value_from is not None and variable.value_from.config_map_key_ref is not None:
-            found.add((variable.value_from.config_map_key_ref.name, variable.value_from.config_map_key_ref.key))
-    return found
-
-
-# --- the objects ---------------------------------------------------------------------------------------------------------
 
 
 def render(agent: LambdaAgent, around: Around) -> list[Object]:
@@ -603,50 +462,3 @@ def _catalog_job(agent: LambdaAgent, around: Around, brand: str, catalog: Catalo
         "batch/v1", "Job", agent, name=catalog_job_name(agent, around.catalog),
         spec={"backoffLimit": 20, "activeDeadlineSeconds": 3600, "template": template},
     )  # fmt: skip
-
-
-# --- the directory -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One agent as the directory shows it."""
-
-    agent: LambdaAgent
-    listening: bool
-    """Its Triggers are Ready: what is sent to its brand arrives."""
-
-
-def directory(entries: Sequence[Entry], known: Mapping[str, Facts]) -> Object:
-    """`services`, `brands` and `shared`, as `AGENT_STORE_DIRECTORY` has them (docs/several-processes.md).
-
-    A service is in it as soon as it is rendered: tools wait for an address that does not answer yet. A brand is in it
-    while its events have somewhere to go: to a brand without a Trigger they would be lost.
-    """
-    services: Object = {}
-    brands: list[Object] = []
-    shared: Object | None = None
-    for entry in sorted(entries, key=lambda one: one.agent.meta.name):
-        agent, spec = entry.agent, entry.agent.spec
-        services[agent.meta.name] = {"url": url_of(agent), "consumers": consumers_of(agent, known)}
-        if spec.shared_number is not None:
-            shared = _snake(spec.shared_number.model_dump())
-        if spec.brand is not None and entry.listening:
-            brands.append(listed_brand(spec.brand))
-    found: Object = {"services": services, "brands": brands}
-    if shared is not None:
-        found["shared"] = shared
-    return found
-
-
-def listed_brand(spec: BrandSpec) -> Object:
-    """As `contracts.brands.Brand` has it, without prompts."""
-    brand = spec.model_dump(exclude={"catalog"})
-    brand["keywords"] = {key: list(words) for key, words in brand["keywords"].items() if words}
-    brand["greeting"] = {key: text for key, text in brand["greeting"].items() if text}
-    return _snake(brand)
-
-
-def _snake(value: Object) -> Object:
-    """Lists for tuples: YAML has no others."""
-    return {key: list(cast("tuple[Any, ...]", one)) if isinstance(one, tuple) else one for key, one in value.items()}

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from agent_store.kube.derived import Object
 from agent_store.kube.kinds import DEPLOYMENT, KNATIVE_SERVICE, Kind, items, part
 from agent_store.kube.model import ConditionType
-from agent_store.kube.render import Object
 
 Truth = Literal["True", "False", "Unknown"]
 PARTS: tuple[ConditionType, ...] = ("PromptResolved", "WorkloadReady", "SubscriptionsReady", "DeadLetterReady")

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple, cast
 from agent_store.kube.api import Api, ApiError
 from agent_store.kube.cluster import Cluster
 from agent_store.kube.compare import RENDERED, difference, stamped
+from agent_store.kube.derived import LABEL, Object
 from agent_store.kube.kinds import CONFIG_MAP, JOB, TRIGGER, Kind, kind_of
 from agent_store.kube.model import KIND, LambdaAgent
-from agent_store.kube.render import LABEL, Object
 
 Done = Literal["settled", "created", "changed", "repaired", "deleted", "waiting", "conflict", "taken", "refused"]
 WROTE: frozenset[Done] = frozenset({"created", "changed", "repaired", "deleted"})
