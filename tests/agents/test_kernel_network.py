@@ -228,7 +228,7 @@ async def test_a_poison_event_that_kills_its_process_ends_as_a_dead_letter_and_i
         process = await fleet.start(agent)
         await fleet.publish(emitter, Job(id="1", text="poison"), Job(id="2", text="fine"))
         for death in range(CRASHES):
-            for _ in range(int(LEASE.total_seconds())):
+            for _ in range(int(LEASE.total_seconds()) + 8):
                 fleet.clock.move(SECOND)
                 fleet.monotonic.move(1)
                 await emitter.tick()
@@ -239,7 +239,7 @@ async def test_a_poison_event_that_kills_its_process_ends_as_a_dead_letter_and_i
             await until(lambda death=death: len(reached) == death + 1)
             await fleet.kill(process)
             process = await fleet.start(agent)
-        await fleet.move(LEASE)
+        await fleet.move(LEASE + 8 * SECOND)  # counted from when it first looked at the dead one
         assert len(reached) == CRASHES
         (letter,) = await fleet.dead()
         assert (letter["reason"], letter["attempts"]) == ("crash", CRASHES + 1)
