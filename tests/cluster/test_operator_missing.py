@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from agent_store.kube import kinds
+from agent_store.kube.derived import LABEL
 from tests.cluster.operator_fixtures import client as client
 from tests.cluster.operator_fixtures import operator as operator
 from tests.cluster.operator_fixtures import shop as shop
@@ -22,6 +23,7 @@ from tests.support.operator import (
     Shop,
     agent_of,
     brand_of,
+    loose_definition,
     until,
 )
 
@@ -136,6 +138,32 @@ async def test_what_is_somebody_elses_is_not_taken(shop: Shop) -> None:
     live = await shop.get(kinds.SERVICE_ACCOUNT, PETS)
     assert live is not None
     assert "ownerReferences" not in live["metadata"]
+
+
+async def test_pods_are_monitored_once_the_cluster_has_that_kind_and_as_long(
+    shop: Shop, operator: OperatorProcess
+) -> None:
+    await shop.apply(agent_of(PETS))
+    await until(lambda: shop.is_ready(PETS))
+    shop.api.install(loose_definition(kinds.POD_MONITOR))
+    try:
+        monitor = await until(lambda: shop.get(kinds.POD_MONITOR, PETS))
+        assert monitor is not None
+        assert monitor["spec"]["selector"] == {"matchLabels": {LABEL: PETS}}
+        await shop.edit(PETS, {"observability": {"metrics": False}})
+
+        async def gone() -> bool:
+            return await shop.names(kinds.POD_MONITOR) == []
+
+        await until(gone)
+        await shop.edit(PETS, {"observability": {"metrics": True}})
+        await until(lambda: shop.get(kinds.POD_MONITOR, PETS))
+    finally:
+        shop.api.kubectl("delete", "crd", "podmonitors.monitoring.coreos.com")
+    await shop.apply(agent_of("ai-seller-toys"))
+    await until(lambda: shop.is_ready("ai-seller-toys"))
+    assert await shop.is_ready(PETS)
+    assert operator.ended() is None
 
 
 async def test_rights_that_the_operator_does_not_have_are_not_granted(shop: Shop) -> None:
