@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
@@ -221,6 +222,38 @@ async def _has(shop: Shop, kind: kinds.Kind, what: object, name: str = PETS) -> 
         return live is not None and bool(what(live))  # type: ignore[operator]
     except KeyError:
         return False
+
+
+async def test_changed_secrets_and_settings_are_new_pods_and_a_note_on_them_is_none(shop: Shop) -> None:
+    await shop.secret("keys", token="one")
+    sources = [{"secretRef": {"name": "keys"}}, {"configMapRef": {"name": "settings", "optional": True}}]
+    await shop.apply(agent_of(PETS, envFrom=sources))
+    await until(lambda: shop.is_ready(PETS))
+
+    async def template() -> dict[str, Any]:
+        live = await shop.get(kinds.KNATIVE_SERVICE, PETS)
+        assert live is not None
+        return live["spec"]["template"]
+
+    first = await template()
+    noted = {"metadata": {"annotations": {"refreshed": "today"}}}
+    await shop.client.patch(kinds.SECRET, shop.namespace, "keys", noted)
+    await shop.edit(PETS, {"env": [{"name": "SEEN", "value": "1"}]})
+
+    async def seen() -> bool:
+        return any(one["name"] == "SEEN" for one in (await shop.pod(PETS))["env"])
+
+    await until(seen)
+    assert (await template())["metadata"] == first["metadata"]
+    for change in (shop.secret("keys", token="two"), shop.config_map("settings", LOG="debug")):
+        before = (await template())["metadata"]["annotations"]
+        await change
+
+        async def another(before: object = before) -> bool:
+            return (await template())["metadata"]["annotations"] != before
+
+        await until(another, 5)
+    await until(lambda: shop.is_ready(PETS))
 
 
 async def test_more_rights_are_a_role_of_its_own_and_go_again(shop: Shop) -> None:

@@ -78,6 +78,24 @@ async def test_what_is_foreign_is_not_kept() -> None:
     assert await queued(queue) == []
 
 
+async def test_what_a_config_map_or_a_secret_holds_has_a_hash() -> None:
+    cluster, _ = known()
+    ref = Ref(SECRET, "shop", "keys")
+    assert cluster.content(ref) == ""
+    cluster.observe(SECRET, body("keys", 2, data={"a": "1", "b": "2"}))
+    first = cluster.content(ref)
+    assert len(first) == 10
+    cluster.observe(SECRET, body("keys", 3, data={"b": "2", "a": "1"}))
+    assert cluster.content(ref) == first, "the order of keys and what is noted on it do not count"
+    seen = {first}
+    for version, data in enumerate(({"a": "1", "b": "3"}, {"a": "1"}, {"a": "1b2"}, {"a1": "b", "2": ""}, {}), 4):
+        cluster.observe(SECRET, body("keys", version, data=data))
+        seen.add(cluster.content(ref))
+    assert len(seen) == 6
+    cluster.observe(SECRET, body("keys", 20), deleted=True)
+    assert cluster.content(ref) == ""
+
+
 async def test_who_names_a_config_map_a_secret_or_a_broker_hears_of_it() -> None:
     cluster, queue = known()
     refs = [Ref(CONFIG_MAP, "shop", "prompts"), Ref(SECRET, "shop", "keys"), Ref(BROKER, "shop", "default")]

@@ -16,6 +16,7 @@ from agent_store.kube.derived import (
     Prompt,
     needed_config_maps,
     needed_secrets,
+    sources_of,
     subscriptions_of,
     unknown_of,
 )
@@ -102,6 +103,33 @@ def test_no_role_has_a_wildcard_or_a_whole_kind() -> None:
     assert [one["roleRef"]["name"] for one in bindings] == [DIRECTORY, role["metadata"]["name"]]
     assert bindings[0]["subjects"] == bindings[1]["subjects"]
     assert "Role" not in [one["kind"] for one in render(agent(), AROUND)], "the directory's is one for all"
+
+
+@pytest.mark.parametrize("mode", ["knative", "deployment"])
+def test_other_secrets_and_settings_are_other_pods_but_no_other_import(mode: str) -> None:
+    catalog = {**BRAND, "catalog": {"configMap": {"name": "pets", "key": "pets.yaml"}}}
+    wanted = agent(brand=catalog, scaling={"mode": mode, "minReplicas": 1})
+    around = replace(AROUND, catalog="products: []")
+    objects = {sources: render(wanted, replace(around, sources=sources)) for sources in ("", "one", "two")}
+    differing = [
+        one["kind"] for one, other in zip(objects["one"], objects["two"], strict=True) if one != other
+    ]  # fmt: skip
+    assert differing == ["Service" if mode == "knative" else "Deployment"]
+    kind = differing[0]
+    pods = {sources: the(found, kind)["spec"]["template"]["metadata"] for sources, found in objects.items()}
+    assert pods["one"]["annotations"]["agent-store.dev/sources"] == "one"
+    assert "agent-store.dev/sources" not in pods[""].get("annotations", {})
+
+
+def test_all_that_a_pod_reads_when_it_starts_counts() -> None:
+    wanted = agent(
+        envFrom=[
+            {"secretRef": {"name": "keys"}}, {"secretRef": {"name": "more", "optional": True}},
+            {"configMapRef": {"name": "settings", "optional": True}},
+        ],
+        env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "db", "key": "url"}}}],
+    )  # fmt: skip
+    assert sources_of(wanted) == {("Secret", "keys"), ("Secret", "more"), ("Secret", "db"), ("ConfigMap", "settings")}
 
 
 def test_a_knative_service_scales_as_asked() -> None:

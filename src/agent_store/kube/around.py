@@ -14,8 +14,10 @@ from agent_store.kube.derived import (
     Around,
     Facts,
     Prompt,
+    digest,
     needed_config_maps,
     needed_secrets,
+    sources_of,
     subscriptions_of,
     unknown_of,
 )
@@ -96,14 +98,23 @@ def _size(texts: Mapping[str, str]) -> int:
 def refs_of(agent: LambdaAgent) -> set[Ref]:
     """What this agent names: when one of these changes, it is to be looked at."""
     namespace, spec = agent.meta.namespace, agent.spec
-    found = {Ref(SECRET, namespace, name) for name, _ in needed_secrets(agent)}
-    found |= {Ref(CONFIG_MAP, namespace, name) for name, _ in needed_config_maps(agent)}
+    found = _sources(agent)
     found.add(Ref(BROKER, namespace, spec.eventing.broker))
     if spec.behavior.system_prompt_from is not None:
         found.add(Ref(CONFIG_MAP, namespace, spec.behavior.system_prompt_from.config_map.name))
     if spec.brand is not None and spec.brand.catalog is not None:
         found.add(Ref(CONFIG_MAP, namespace, spec.brand.catalog.config_map.name))
     return found
+
+
+def _sources(agent: LambdaAgent) -> set[Ref]:
+    kinds = {"ConfigMap": CONFIG_MAP, "Secret": SECRET}
+    return {Ref(kinds[kind], agent.meta.namespace, name) for kind, name in sources_of(agent)}
+
+
+def _hash_of(sources: set[Ref], cluster: Cluster) -> str:
+    held = sorted((ref.kind.name, ref.name, cluster.content(ref)) for ref in sources)
+    return digest(held) if held else ""
 
 
 async def look_around(agent: LambdaAgent, cluster: Cluster, texts: Texts, options: Options) -> Surroundings:
@@ -139,6 +150,7 @@ async def look_around(agent: LambdaAgent, cluster: Cluster, texts: Texts, option
         stable=stable,
         canary=canary,
         catalog=catalog,
+        sources=_hash_of(_sources(agent), cluster),
         extra=options.extra,
     )
     return Surroundings(around, findings, holds[0] if holds else None)

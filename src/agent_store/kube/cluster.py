@@ -1,10 +1,11 @@
 """What is known to be live: kept by the watches and by the answers to our own writes, read without asking anybody.
 
-Children are kept as compact JSON, of Secrets and foreign ConfigMaps only the names of keys.
+Children are kept as compact JSON, of Secrets and foreign ConfigMaps only the names of keys and a hash of the whole.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -42,6 +43,14 @@ def _is_the_directorys(kind: Kind, name: str) -> bool:
     return kind in (CONFIG_MAP, ROLE) and name == DIRECTORY
 
 
+class _Source(NamedTuple):
+    """A ConfigMap or a Secret."""
+
+    version: int
+    keys: frozenset[str]
+    hash: str
+
+
 class _Kept(NamedTuple):
     version: int
     uid: str
@@ -49,6 +58,16 @@ class _Kept(NamedTuple):
 
     def body(self) -> Object:
         return json.loads(self.packed)
+
+
+def _hash_of(held: Mapping[str, Any]) -> str:
+    found = hashlib.sha256()
+    for key in sorted(held):
+        for text in (key, str(held[key])):
+            content = text.encode()
+            found.update(len(content).to_bytes(8, "big"))
+            found.update(content)
+    return found.hexdigest()[:10]
 
 
 class Cluster:
@@ -59,7 +78,7 @@ class Cluster:
         self._claims = claims
         self._kept: dict[Kind, dict[tuple[str, str], _Kept]] = {kind: {} for kind in WATCHED}
         self._children: defaultdict[tuple[str, str], set[tuple[Kind, str]]] = defaultdict(set)
-        self._keys: dict[Ref, tuple[int, frozenset[str]]] = {}
+        self._sources: dict[Ref, _Source] = {}
         self._interest: dict[Key, frozenset[Ref]] = {}
         self._interested: defaultdict[Ref, set[Key]] = defaultdict(set)
         self._claimed: dict[tuple[str, str], frozenset[str]] = {}
@@ -102,11 +121,17 @@ class Cluster:
 
     def keys(self, ref: Ref) -> frozenset[str] | None:
         """The keys of a ConfigMap or a Secret; None when it is not there."""
-        found = self._keys.get(ref)
-        return found[1] if found is not None else None
+        found = self._sources.get(ref)
+        return found.keys if found is not None else None
 
     def version(self, ref: Ref) -> int:
-        return self._keys[ref][0]
+        return self._sources[ref].version
+
+    def content(self, ref: Ref) -> str:
+        """A hash of what a ConfigMap or a Secret holds; empty when it is not there. Ten digits: one that is found by
+        guessing at a Secret fits many guesses."""
+        found = self._sources.get(ref)
+        return found.hash if found is not None else ""
 
     def rivals(self, namespace: str, name: str) -> dict[str, str]:
         """Claims of this agent that an older one has, and that one's name."""
@@ -130,7 +155,7 @@ class Cluster:
         namespace, name, uid = metadata.get("namespace", ""), metadata["name"], str(metadata.get("uid", ""))
         keep = self._is_kept(kind, metadata)
         if kind in (CONFIG_MAP, SECRET):
-            self._observe_keys(kind, body, deleted, own)
+            self._observe_source(kind, body, deleted, own)
         known = self._kept[kind].get((namespace, name))
         if not keep and known is None:
             return False
@@ -196,20 +221,20 @@ class Cluster:
             if not mine:
                 del self._children[namespace, agent]
 
-    def _observe_keys(self, kind: Kind, body: Mapping[str, Any], deleted: bool, own: bool) -> None:
+    def _observe_source(self, kind: Kind, body: Mapping[str, Any], deleted: bool, own: bool) -> None:
         metadata = body["metadata"]
         ref = Ref(kind, metadata.get("namespace", ""), metadata["name"])
-        known = self._keys.get(ref)
+        known = self._sources.get(ref)
         if deleted:
             if known is None:
                 return
-            del self._keys[ref]
+            del self._sources[ref]
         else:
             version = version_of(body)
-            if known is not None and known[0] >= version:
+            if known is not None and known.version >= version:
                 return
-            keys = frozenset([*part(body, "data"), *part(body, "binaryData")])
-            self._keys[ref] = (version, keys)
+            held = part(body, "data") | part(body, "binaryData")
+            self._sources[ref] = _Source(version, frozenset(held), _hash_of(held))
         if not own:
             self._wake(ref)
 
@@ -294,12 +319,12 @@ class Cluster:
             for (there, name), known in list(self._kept[kind].items()):
                 if (not namespace or there == namespace) and (there, name) not in seen and known.version <= version:
                     self.observe(kind, known.body(), deleted=True)
-            for ref, (seen_at, _) in list(self._keys.items()):
+            for ref, source in list(self._sources.items()):
                 if (
                     ref.kind is kind and (not namespace or ref.namespace == namespace)
-                    and (ref.namespace, ref.name) not in seen and seen_at <= version
+                    and (ref.namespace, ref.name) not in seen and source.version <= version
                 ):  # fmt: skip
-                    del self._keys[ref]
+                    del self._sources[ref]
                     self._wake(ref)
 
     async def discover(self, api: Api) -> set[Kind]:

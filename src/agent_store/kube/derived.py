@@ -56,6 +56,8 @@ class Around:
     canary: Prompt | None = None
     catalog: str = ""
     """The text of the brand's catalogue file."""
+    sources: str = ""
+    """A hash of the Secrets and ConfigMaps that pods read when they start: others are other pods."""
     extra: Mapping[str, str] = field(default_factory=dict[str, str])
     """More environment variables for all agents."""
 
@@ -123,6 +125,18 @@ def unknown_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[str]:
 def url_of(agent: LambdaAgent) -> str:
     """Its address in the cluster."""
     return f"http://{agent.meta.name}.{agent.meta.namespace}.svc.cluster.local"
+
+
+def sources_of(agent: LambdaAgent) -> set[tuple[Literal["ConfigMap", "Secret"], str]]:
+    """What its pods read when they start, also what need not be there."""
+    found: set[tuple[Literal["ConfigMap", "Secret"], str]] = {("Secret", name) for name, _ in needed_secrets(agent)}
+    found |= {("ConfigMap", name) for name, _ in needed_config_maps(agent)}
+    for source in agent.spec.env_from:
+        if source.secret_ref:
+            found.add(("Secret", source.secret_ref.name))
+        if source.config_map_ref:
+            found.add(("ConfigMap", source.config_map_ref.name))
+    return found
 
 
 def needed_secrets(agent: LambdaAgent) -> set[tuple[str, str]]:

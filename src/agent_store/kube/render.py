@@ -31,6 +31,8 @@ from agent_store.kube.derived import (
 from agent_store.kube.listing import listed_brand
 from agent_store.kube.model import API_VERSION, KIND, Ai, Catalog, Eventing, LambdaAgent, VariablesFrom, seconds
 
+SOURCES = "agent-store.dev/sources"
+"""Annotation of pods: the hash of the Secrets and ConfigMaps that they have read when they started."""
 DATA_DIR = "/var/lib/agent-store"
 DIRECTORY_DIR = "/etc/agent-store/directory"
 PROMPT_DIR = "/etc/agent-store/prompt"
@@ -135,7 +137,9 @@ def _prompt(agent: LambdaAgent, prompt: Prompt) -> Object:
     )
 
 
-def _template(agent: LambdaAgent, around: Around, component: str = "server", **metadata: Any) -> Object:
+def _template(
+    agent: LambdaAgent, around: Around, component: str = "server", annotations: Mapping[str, str] | None = None
+) -> Object:
     """The pod. `component` tells those that answer from a Job's."""
     spec = agent.spec
     volumes: list[Object] = [
@@ -174,8 +178,14 @@ def _template(agent: LambdaAgent, around: Around, component: str = "server", **m
         },
         "volumeMounts": mounts,
     }  # fmt: skip
+    noted = dict(annotations or {})
+    if around.sources and component == "server":
+        noted[SOURCES] = around.sources
+    metadata: Object = {"labels": {**labels_of(agent), COMPONENT: component}}
+    if noted:
+        metadata["annotations"] = noted
     return {
-        "metadata": {"labels": {**labels_of(agent), COMPONENT: component}, **metadata},
+        "metadata": metadata,
         "spec": {
             "serviceAccountName": agent.meta.name,
             "securityContext": {
