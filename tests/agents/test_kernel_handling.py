@@ -770,6 +770,32 @@ async def test_what_does_not_finish_within_the_grace_is_cancelled_and_resumes() 
         assert await inbox(store) == [("kt", store.envelopes[0].id, "done", 0)]
 
 
+@pytest.mark.only(bus="local", reason="in test_kernel_network: another process goes on when the lease has run out")
+async def test_it_ends_in_good_order_while_the_database_is_away() -> None:
+    agent, begun, stuck = Agent("kt", tables=metadata), asyncio.Event(), [True]
+
+    @agent.process(Job)
+    async def work(event: Job, ctx: Context) -> None:
+        await ctx.write("note", lambda tx: note(tx, "step"))
+        begun.set()
+        if stuck[0]:
+            await asyncio.sleep(30)
+        await ctx.write("end", lambda tx: note(tx, "end"))
+
+    async def away(*_: object, **__: object) -> None:
+        raise TemporaryError("the database is away", code="database")
+
+    async with TestStore([agent]) as store:
+        await store.publish(Job(id="a"))
+        await begun.wait()
+        store.runtime.store.run = away  # type: ignore[method-assign,assignment]
+        await store.runtime.stop(grace=0.01)
+        stuck[0] = False
+        await store._open()
+        await store.settle()
+        assert await texts(store) == ["step", "end"]
+
+
 @pytest.mark.only(
     bus="local memory rabbitmq", reason="Knative's dispatcher brings fewer at a time than there are places"
 )

@@ -383,6 +383,35 @@ async def test_a_process_that_stops_in_good_order_puts_down_what_it_holds_and_an
         assert [attempts for *_, attempts in await fleet.inbox()] == [0, 0]
 
 
+@pytest.mark.parametrize("error", [TemporaryError("the database is away", code="database"), TimeoutError()])
+async def test_a_process_ends_in_good_order_while_the_database_is_away_and_another_goes_on(error: Exception) -> None:
+    agent, begun, stuck = Agent("kt", tables=metadata), asyncio.Event(), [True]
+
+    @agent.process(Job)
+    async def work(event: Job, ctx: Context) -> None:
+        await ctx.write("first", lambda tx: note(tx, "first"))
+        begun.set()
+        if stuck[0]:
+            await asyncio.Event().wait()
+        await ctx.write("second", lambda tx: note(tx, "second"))
+
+    async def away(*_: object, **__: object) -> None:
+        raise error
+
+    async with Fleet() as fleet:
+        emitter = await fleet.start()
+        one = await fleet.start(agent)
+        await fleet.publish(emitter, Job(id="1"))
+        await until(begun.is_set)
+        stuck[0] = False
+        one.store.run = away  # type: ignore[method-assign,assignment]
+        await fleet.stop(one, grace=0.01)
+        await fleet.start(agent)
+        await fleet.move(LEASE + 8 * SECOND)
+        await fleet.settle()
+        assert await texts(fleet) == ["first", "second"]
+
+
 async def test_a_stop_does_not_wait_for_what_stands_behind_something_slow_the_broker_takes_it_back() -> None:
     agent, begun, hold = Agent("kt", tables=metadata), asyncio.Event(), asyncio.Event()
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import MetaData
 
 from agent_store.kernel import cloudevents, journal, tables
@@ -32,6 +33,8 @@ from agent_store.kernel.tool import Principal, Tool
 from agent_store.kernel.toolbox import LocalToolbox, Toolbox
 from agent_store.kernel.tracing import OFF, Tracing, committing, creating
 from agent_store.kernel.worker import LEASE_SECONDS, Worker
+
+_log = structlog.get_logger("agent_store.runtime")
 
 R = TypeVar("R")
 
@@ -270,7 +273,10 @@ class Runtime:
                 return
 
     async def stop(self, *, grace: float = 10.0) -> None:
-        """Drain: begin nothing, let what runs finish for `grace` seconds; the rest resumes at the next start."""
+        """Drain: begin nothing, let what runs finish for `grace` seconds; the rest resumes at the next start.
+
+        Also while the database is away: what cannot be written down then is found by whoever goes on.
+        """
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -278,12 +284,13 @@ class Runtime:
         try:
             if self.network is None:
                 await self.dispatcher.drain(grace)
-                await self.steward.flush()
-                await self.steward.put_down()
             else:
                 await self.network.drain(grace)
-                await self.steward.flush()
-                await self.network.worker.end()
+            await self.steward.flush()
+            await (self.steward.put_down() if self.network is None else self.network.worker.end())
+        except (TemporaryError, TimeoutError) as error:
+            # Marks are made again, and this worker's rows are taken over when its lease has run out.
+            _log.warning("stop.not_written_down", error=str(error) or "no answer in time")
         finally:
             if self.network is not None:
                 await self.network.stop()
