@@ -148,18 +148,20 @@ class Watches:
         if not self._stop.is_set():
             self._loop.call_soon_threadsafe(self._heard, kind, change, body)
 
+    async def _operate(self) -> None:
+        where: dict[str, Any] = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
+        try:
+            await kopf.operator(
+                registry=registry(self._pass_on), settings=settings(), standalone=True, stop_flag=self._stop, **where
+            )
+        finally:
+            # kopf waits for the flag in a thread of the loop's executor, and the loop ends only when its threads have:
+            # without this, watches that broke would never be known to have ended.
+            self._stop.set()
+
     def _run(self) -> None:
         try:
-            where: dict[str, Any] = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
-            asyncio.run(
-                kopf.operator(
-                    registry=registry(self._pass_on),
-                    settings=settings(),
-                    standalone=True,
-                    stop_flag=self._stop,
-                    **where,
-                )
-            )
+            asyncio.run(self._operate())
         except Exception as error:  # noqa: BLE001  # told to whoever waits for the end, in the other thread
             self.error = error
         finally:
