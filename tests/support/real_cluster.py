@@ -179,17 +179,19 @@ class Shopper:
     number: str
     name: str = "Ana"
     wa_id: str = field(default_factory=lambda: f"5511{next(_numbers):09d}")
+    patience: float = 90
+    """Seconds that an answer may take."""
     heard: list[Message] = field(default_factory=list[Message])
 
     def __post_init__(self) -> None:
         person = self.shop.post("/simulator/api/customers", {"name": self.name, "wa_id": self.wa_id})
         self._chat = f"/simulator/api/customers/{person['id']}/chats/{self.number}/messages"
 
-    def say(self, text: str, *, hear: str = "", seconds: float = 90) -> list[Message]:
+    def say(self, text: str, *, hear: str = "") -> list[Message]:
         """What the shop answers, up to the first message in which the pattern `hear` is found."""
-        return self._write({"type": "text", "text": {"body": text}}, hear, seconds)
+        return self._write({"type": "text", "text": {"body": text}}, hear)
 
-    def tap(self, pattern: str, *, hear: str = "", seconds: float = 90) -> list[Message]:
+    def tap(self, pattern: str, *, hear: str = "") -> list[Message]:
         """Taps the newest choice whose id the pattern matches, once the shop has offered it."""
 
         def offered() -> tuple[Message, str] | None:
@@ -204,19 +206,17 @@ class Shopper:
                 None,
             )
 
-        message, option = until(offered, seconds, f"the choice {pattern!r}")
+        message, option = until(offered, self.patience, f"the choice {pattern!r}")
         kind = "list_reply" if message.kind == "list" else "button_reply"
         reply = {"type": kind, kind: {"id": option, "title": option[:20]}}
-        return self._write(
-            {"type": "interactive", "context": {"id": message.wamid}, "interactive": reply}, hear, seconds
-        )
+        return self._write({"type": "interactive", "context": {"id": message.wamid}, "interactive": reply}, hear)
 
-    def _write(self, message: Mapping[str, Any], hear: str, seconds: float) -> list[Message]:
+    def _write(self, message: Mapping[str, Any], hear: str) -> list[Message]:
         body = message_delivery(self.number, self.wa_id, {"id": f"wamid.{uuid.uuid4().hex}", **message}, self.name)
         assert self.shop.deliver(body) == 200
-        return self.listen(hear, seconds)
+        return self.listen(hear)
 
-    def listen(self, hear: str, seconds: float = 90) -> list[Message]:
+    def listen(self, hear: str) -> list[Message]:
         before = len(self.heard)
 
         def more() -> list[Message] | None:
@@ -224,7 +224,10 @@ class Shopper:
             fresh = self.heard[before:]
             return fresh if any(re.search(hear, message.text) for message in fresh) else None
 
-        return until(more, seconds, f"an answer with {hear!r}")
+        try:
+            return until(more, self.patience, f"an answer with {hear!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; heard: {[message.text for message in self.heard[before:]]}") from None
 
     def _read(self) -> None:
         after = self.heard[-1].seq if self.heard else 0
