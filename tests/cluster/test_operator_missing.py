@@ -98,7 +98,21 @@ async def test_a_catalogue_that_is_not_there_does_not_keep_the_agent_from_runnin
     assert "the catalogue needs it" in await _says(shop, "ConfigMapMissing")
     assert await until(shop.brands) == ["pets"]
     await shop.config_map("catalog", **{"pets.yaml": "products: []"})
+    (job,) = await until(lambda: shop.names(kinds.JOB))
+    assert await _says(shop, "CatalogImporting") == f"Job {job} brings the catalogue in"
+    await shop.end_job(job, "Failed")
+    assert await _says(shop, "CatalogFailed") == (
+        f"the catalogue was not imported: see the log of Job {job}; delete the Job to try again"
+    )
+    await shop.delete(kinds.JOB, job)
+    await until(lambda: _again(shop, job))
+    await shop.end_job(job)
     await until(lambda: shop.is_ready(PETS))
+
+
+async def _again(shop: Shop, job: str) -> bool:
+    live = await shop.get(kinds.JOB, job)
+    return live is not None and not live.get("status", {}).get("conditions")
 
 
 async def test_an_agent_that_nobody_knows_needs_subscriptions(shop: Shop) -> None:

@@ -8,16 +8,29 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent_store.agents.catalog.files import FileErrors
-from agent_store.contracts.catalog import ListCategories
+from agent_store.contracts.catalog import (
+    Hit,
+    ImportProduct,
+    ImportVariant,
+    ListCategories,
+    ProductView,
+    SearchProducts,
+    SearchResult,
+)
 from agent_store.contracts.inventory import ListLocations
+from agent_store.entrypoints import catalogue_put
 from agent_store.entrypoints.catalogue_put import put as put_catalog
 from agent_store.entrypoints.served import ServedProcess
 from agent_store.entrypoints.settings import Settings, load
 from agent_store.kernel.errors import InvalidInput, TemporaryError
+from agent_store.kernel.ids import ProductId, Sku
+from agent_store.kernel.money import Money
+from agent_store.kernel.tool import Principal
 from tests.support.directory import brand, directory_text, put
 from tests.support.remote import serving
 
@@ -77,7 +90,7 @@ async def catalogue(directory: Path) -> AsyncGenerator[ServedProcess]:
 
 async def test_it_waits_for_the_catalogue_and_then_all_of_the_file_is_in(directory: Path, file: Path) -> None:
     said: list[str] = []
-    putting = asyncio.create_task(put_catalog(job(directory), file, "pets", seconds=60, say=said.append))
+    putting = asyncio.create_task(put_catalog(job(directory), file, "pets", seconds=60, settle=0, say=said.append))
     async with asyncio.timeout(30):
         while not said:
             await asyncio.sleep(0.01)
@@ -87,22 +100,55 @@ async def test_it_waits_for_the_catalogue_and_then_all_of_the_file_is_in(directo
         assert (report.products, report.variants) == (1, 1)
         assert [one.category for one in await process.runtime.call(ListCategories(brand="pets"))] == ["coleiras"]
         assert await process.runtime.call(ListLocations()), "a file's stock names the locations"
-        again = await put_catalog(job(directory), file, "pets", seconds=60, say=said.append)
+        again = await put_catalog(job(directory), file, "pets", seconds=60, settle=0, say=said.append)
         assert again == report
+
+
+class Finds:
+    """Tools of a store whose search finds a product when it is asked the third time for it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def call(self, tool: Any, principal: Principal) -> SearchResult:
+        assert isinstance(tool, SearchProducts)
+        self.asked.append(tool.text)
+        if len(self.asked) == 1:
+            raise TemporaryError("it restarts", code="away")
+        if self.asked.count(tool.text) < 3:
+            return SearchResult(hits=(), total=0)
+        product = ProductView(
+            id=ProductId(tool.text), brand="pets", name=tool.text, category="c", image="", variants=()
+        )
+        return SearchResult(hits=(Hit(product=product),), total=1)
+
+
+async def test_it_waits_until_customers_find_what_is_in_stock_and_not_for_ever() -> None:
+    def product(name: str, stock: int) -> ImportProduct:
+        variant = ImportVariant(sku=Sku(f"SKU-{name.upper()}"), price=Money(minor=100), stock={"here": stock})
+        return ImportProduct(id=ProductId(name), brand="pets", name=name, category="c", variants=(variant,))
+
+    tools, said = Finds(), list[str]()
+    products = (product("gone", 0), product("red", 1), product("blue", 2))
+    await catalogue_put._until_found(tools, products, seconds=30, say=said.append)  # type: ignore[arg-type]
+    assert set(tools.asked) == {"red", "blue"}
+    assert said == ["waiting: it restarts"]
+    await catalogue_put._until_found(Finds(), products, seconds=0.1, say=said.append)  # type: ignore[arg-type]
+    assert said[-1] == "in, but not found by a search yet: red, blue"
 
 
 async def test_an_address_where_nobody_is_yet_is_asked_again_and_not_for_ever(directory: Path, file: Path) -> None:
     services = {"product-catalog": {"url": "http://127.0.0.1:9", "consumers": CATALOG}}
     put(directory, directory_text(brand("pets"), services=services))
     with pytest.raises(TemporaryError, match=r"not imported in 1 s: .*cannot be reached"):
-        await put_catalog(job(directory), file, "pets", seconds=1, say=lambda line: None)
+        await put_catalog(job(directory), file, "pets", seconds=1, settle=0, say=lambda line: None)
 
 
 async def test_a_key_that_the_store_does_not_know_lets_nothing_in(directory: Path, file: Path) -> None:
     async with catalogue(directory) as process:
         stranger = job(directory, "two:another-secret-of-the-tests")
         with pytest.raises(TemporaryError, match="refuses us"):
-            await put_catalog(stranger, file, "pets", seconds=2, say=lambda line: None)
+            await put_catalog(stranger, file, "pets", seconds=2, settle=0, say=lambda line: None)
         assert await process.runtime.call(ListCategories(brand="pets")) == ()
 
 
@@ -115,22 +161,28 @@ async def test_a_file_that_is_not_this_brands_or_is_broken_is_refused_at_once(di
         ("b.txt", PRODUCTS, "a catalogue file ends in"),
     ):
         with pytest.raises(InvalidInput, match=sentence):
-            await put_catalog(job(directory), put(tmp_path / name, text), "pets", seconds=5, say=nothing)
+            await put_catalog(job(directory), put(tmp_path / name, text), "pets", seconds=5, settle=0, say=nothing)
     with pytest.raises(FileErrors, match="price"):
         await put_catalog(
-            job(directory), put(tmp_path / "c.yaml", PRODUCTS.replace("39.90", "cheap")), "pets", seconds=5, say=nothing
+            job(directory),
+            put(tmp_path / "c.yaml", PRODUCTS.replace("39.90", "cheap")),
+            "pets",
+            seconds=5,
+            settle=0,
+            say=nothing,
         )
     with pytest.raises(InvalidInput, match="AGENT_STORE_DIRECTORY"):
         await put_catalog(
-            load({"AGENT_STORE_DATA": str(tmp_path / "x")}), put(tmp_path / "d.yaml", PRODUCTS), "pets", seconds=5,
+            load({"AGENT_STORE_DATA": str(tmp_path / "x")}), put(tmp_path / "d.yaml", PRODUCTS), "pets", seconds=5, settle=0,
             say=nothing,
         )  # fmt: skip
 
 
 async def test_the_command_says_what_it_did_and_fails_with_a_sentence(directory: Path, file: Path) -> None:
     async with catalogue(directory):
-        code, said = await command(directory, "catalog", "put", str(file), "--brand", "pets")
-        assert (code, said) == (0, "1 products with 1 variants are in.\n")
+        code, said = await command(directory, "catalog", "put", str(file), "--brand", "pets", "--settle", "1")
+        assert code == 0
+        assert said == "in, but not found by a search yet: coleira-azul\n1 products with 1 variants are in.\n"
     code, said = await command(directory, "catalog", "put", str(file), "--brand", "pets", "--wait", "0.5")
     assert code == 1
     assert "Error: not imported in 0.5 s" in said

@@ -13,7 +13,7 @@ from agent_store.adapters.livefile import read_text
 from agent_store.adapters.services import Services
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.agents.catalog.files import kind_of, parse
-from agent_store.contracts.catalog import ImportCatalog, ImportProduct, ImportReport
+from agent_store.contracts.catalog import ImportCatalog, ImportProduct, ImportReport, SearchProducts
 from agent_store.contracts.inventory import ListLocations
 from agent_store.entrypoints import assets
 from agent_store.entrypoints.buses import CALLS, keys_of
@@ -26,6 +26,8 @@ from agent_store.kernel.errors import InvalidInput, TemporaryError
 from agent_store.kernel.ids import new_id
 from agent_store.kernel.toolbox import LocalToolbox
 
+_LAST = 5
+
 if TYPE_CHECKING:
     from agent_store.adapters.kubernetes import ServiceAccount
 
@@ -36,13 +38,16 @@ async def put(
     brand: str,
     *,
     seconds: float,
+    settle: float,
     say: Callable[[str], None],
     account: Callable[[], ServiceAccount] | None = None,
 ) -> ImportReport:
     """Import a catalogue file through the service that runs the catalogue, called as another service of the store would.
 
-    While that is not there, or does not answer, it is waited for, so many seconds in all. Raises FileErrors that names
-    every bad row, TemporaryError that says what was waited for, and what the tool refuses.
+    While that is not there, or does not answer, it is waited for, so many `seconds` in all. Prices and stock travel as
+    events: for at most `settle` seconds it is waited until the file's last products are found by customers; it is said
+    when they are not. Raises FileErrors that names every bad row, TemporaryError that says what was waited for, and what
+    the tool refuses.
     """
     products = parse(read_text(file), kind_of(file.name), brand=brand)
     others = sorted({product.brand for product in products} - {brand})
@@ -59,7 +64,9 @@ async def put(
     )  # fmt: skip
     directories.watch(within=0.0)
     try:
-        return await _until_taken(tools, directories.services, products, seconds=seconds, say=say)
+        report = await _until_taken(tools, directories.services, products, seconds=seconds, say=say)
+        await _until_found(tools, products, seconds=settle, say=say)
+        return report
     finally:
         tools.close()
         await directories.close()
@@ -90,6 +97,31 @@ async def _until_taken(
                 pause = min(5.0, pause * 2)
     except TimeoutError:
         raise TemporaryError(f"not imported in {seconds:g} s: {told or 'no answer'}", code="catalog-away") from None
+
+
+async def _until_found(
+    tools: RemoteToolbox, products: tuple[ImportProduct, ...], *, seconds: float, say: Callable[[str], None]
+) -> None:
+    """The last of those that are in stock: what was imported before them has come through before them, nearly."""
+    stocked = [one for one in products if any(sum(variant.stock.values()) > 0 for variant in one.variants)]
+    waiting = stocked[-_LAST:]
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while waiting and loop.time() < end:
+        try:
+            waiting = [one for one in waiting if not await _is_found(tools, one)]
+        except TemporaryError as error:
+            say(f"waiting: {error.message}")
+        if waiting:
+            await asyncio.sleep(0.5)
+    if waiting:
+        say(f"in, but not found by a search yet: {', '.join(one.id for one in waiting)}")
+
+
+async def _is_found(tools: RemoteToolbox, product: ImportProduct) -> bool:
+    asked = SearchProducts(text=product.name, brand=product.brand, category=product.category, relax=False, limit=50)
+    found = await tools.call(asked, IMPORTER)
+    return any(hit.product.id == product.id for hit in found.hits)
 
 
 def _check_address(services: Services, *agents: str) -> None:

@@ -510,8 +510,11 @@ def catalog_import(file: Path, data: Path | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--brand", required=True, help="Whose catalogue it is.")
 @click.option("--wait", default=600.0, show_default=True, help="Seconds that the store's services are waited for.")
+@click.option(
+    "--settle", default=60.0, show_default=True, help="Seconds that prices and stock may take to reach the search."
+)
 @_data_option
-def catalog_put(file: Path, brand: str, wait: float, data: Path | None) -> None:
+def catalog_put(file: Path, brand: str, wait: float, settle: float, data: Path | None) -> None:
     """Put a brand's catalogue file into a store of several processes, as one of its services.
 
     Needs AGENT_STORE_DIRECTORY (or AGENT_STORE_SERVICES) and the services' AGENT_STORE_KEYS. What is not there yet is
@@ -522,7 +525,7 @@ def catalog_put(file: Path, brand: str, wait: float, data: Path | None) -> None:
     from agent_store.entrypoints.catalogue_put import put
 
     report = asyncio.run(
-        put(_settings(data=data), file, brand, seconds=wait, say=lambda line: click.echo(line, err=True))
+        put(_settings(data=data), file, brand, seconds=wait, settle=settle, say=lambda line: click.echo(line, err=True))
     )
     click.echo(f"{report.products} products with {report.variants} variants are in.")
 

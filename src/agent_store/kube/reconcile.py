@@ -52,7 +52,7 @@ from agent_store.kube.kinds import (
 )
 from agent_store.kube.metrics import OperatorMetrics
 from agent_store.kube.model import ConditionType, LambdaAgent
-from agent_store.kube.render import render
+from agent_store.kube.render import catalog_job_name, render
 from agent_store.kube.status import (
     Finding,
     Seen,
@@ -448,14 +448,17 @@ class Reconciler:
     def _catalog(self, agent: LambdaAgent, seen: Surroundings) -> Finding | None:
         if (missing := catalog_missing(agent, self._cluster)) is not None:
             return missing
-        for kind, one in self._cluster.children(agent.meta.namespace, agent.meta.name):
-            failed = condition_of(one, "Failed") if kind is JOB and seen.around.catalog else None
-            if failed is not None and failed.get("status") == "True":
-                name = one["metadata"]["name"]
-                return wrong(
-                    "CatalogFailed",
-                    f"the catalogue was not imported: see the log of Job {name}; delete the Job to try again",
-                )
+        if not seen.around.catalog:
+            return None
+        name = catalog_job_name(agent, seen.around.catalog)
+        job = self._cluster.get(JOB, agent.meta.namespace, name) or {}
+        if (condition_of(job, "Failed") or {}).get("status") == "True":
+            return wrong(
+                "CatalogFailed",
+                f"the catalogue was not imported: see the log of Job {name}; delete the Job to try again",
+            )
+        if (condition_of(job, "Complete") or {}).get("status") != "True":
+            return pending("CatalogImporting", f"Job {name} brings the catalogue in")
         return None
 
     def _subscriptions(self, agent: LambdaAgent) -> Finding:
