@@ -379,8 +379,7 @@ async def test_a_full_disk_delays_the_steward_and_does_not_end_it(tmp_path: obje
     await asyncio.gather(steward, return_exceptions=True)
     faulty.broken = 99
     runtime.dispatcher.put_back([("/s", "x")])
-    with pytest.raises(TemporaryError, match="disk is full"):
-        await runtime.stop()
+    await runtime.stop()  # in good order: marks are made again
     faulty.broken = 0
     with pytest.raises(TemporaryError, match="shutting down"):  # closed all the same
         await faulty.run(lambda unit: asyncio.sleep(0))

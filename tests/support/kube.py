@@ -287,6 +287,8 @@ class KubeApi:
                 if self.kubectl("get", name, "-o", "jsonpath={.status.conditions}"):
                     break
             self.kubectl("wait", "--for=condition=Established", "--timeout=60s", name)
+            # it is served a moment later: until then the answer is a 429, "storage is (re)initializing"
+            self.get(definition["spec"]["names"]["plural"] + "." + definition["spec"]["group"])
 
     def install_crd(self) -> None:
         """The LambdaAgent."""

@@ -67,19 +67,27 @@ class Client:
             headers={"Authorization": f"Bearer {api.token}"},
         )  # fmt: skip
 
+    async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """As kubectl does it: "too many requests" (a kind that was just installed says it too) means a moment later."""
+        while True:
+            answer = await self.http.request(method, path, **more)
+            if answer.status_code != 429:
+                return answer
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+
     async def list(self, kind: Kind, namespace: str = "", **query: str) -> list[Object]:
-        answer = await self.http.get(kind.path(namespace), params=query)
+        answer = await self._ask("GET", kind.path(namespace), params=query)
         return [] if answer.status_code == 404 else answer.raise_for_status().json()["items"]
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        answer = await self.http.get(kind.path(namespace, name))
+        answer = await self._ask("GET", kind.path(namespace, name))
         return None if answer.status_code == 404 else answer.raise_for_status().json()
 
     async def apply(self, *bodies: Mapping[str, Any], namespace: str) -> None:
         for body in bodies:
             kind = kinds.kind_of(body)
-            answer = await self.http.patch(
-                kind.path(namespace, body["metadata"]["name"]), params={"fieldManager": "user", "force": "true"},
+            answer = await self._ask(
+                "PATCH", kind.path(namespace, body["metadata"]["name"]), params={"fieldManager": "user", "force": "true"},
                 content=json.dumps(body), headers={"Content-Type": "application/apply-patch+yaml"},
             )  # fmt: skip
             assert answer.is_success, answer.text
@@ -87,13 +95,13 @@ class Client:
     async def patch(
         self, kind: Kind, namespace: str, name: str, body: Mapping[str, Any], part: str = ""
     ) -> httpx.Response:
-        return await self.http.patch(
-            kind.path(namespace, name, part), content=json.dumps(body), params={"fieldManager": "someone"},
+        return await self._ask(
+            "PATCH", kind.path(namespace, name, part), content=json.dumps(body), params={"fieldManager": "someone"},
             headers={"Content-Type": "application/merge-patch+json"},
         )  # fmt: skip
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        answer = await self.http.delete(kind.path(namespace, name), params={"propagationPolicy": "Background"})
+        answer = await self._ask("DELETE", kind.path(namespace, name), params={"propagationPolicy": "Background"})
         assert answer.is_success or answer.status_code == 404, answer.text
 
     async def close(self) -> None:

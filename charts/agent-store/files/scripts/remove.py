@@ -5,17 +5,21 @@ first.
 REMOVE_NAMESPACE, REMOVE_RELEASE  whose
 REMOVE_BROKER                     its Broker; empty: it stays
 REMOVE_SECONDS                    how long to wait for each
+
+An API server that is starting, overloaded or away for a moment is asked again for as long.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from lightkube import ApiError, Client
+import httpx2
+from lightkube import Client
 from lightkube.generic_resource import create_namespaced_resource
 
 Agents = create_namespaced_resource("agent-store.dev", "v1alpha1", "LambdaAgent", "lambdaagents")
@@ -23,33 +27,49 @@ Triggers = create_namespaced_resource("eventing.knative.dev", "v1", "Trigger", "
 Brokers = create_namespaced_resource("eventing.knative.dev", "v1", "Broker", "brokers")
 
 
-def listed(client: Client, kind: type, namespace: str, labels: dict[str, Any]) -> list[str]:
-    try:
-        found = list(client.list(kind, namespace=namespace, labels=labels))
-    except ApiError as error:
-        if error.status.code == 404:
-            return []  # the definition of the kind is gone, and all of the kind with it
-        raise
-    return [one.metadata.name for one in found if one.metadata and one.metadata.name]
+T = TypeVar("T")
+PAUSE = 1.0
 
 
-def existing(client: Client, kind: type, namespace: str, name: str) -> list[str]:
-    try:
-        client.get(kind, name, namespace=namespace)
-    except ApiError as error:
-        if error.status.code == 404:
-            return []
-        raise
-    return [name]
-
-
-def delete(client: Client, kind: type, namespace: str, names: list[str]) -> None:
-    for name in names:
+def answered(ask: Callable[[], T], seconds: float, absent: T) -> T:
+    """`absent`: the answer when there is no such thing, or no such kind (its definition, and all of it, is gone)."""
+    deadline = time.monotonic() + seconds
+    while True:
         try:
-            client.delete(kind, name, namespace=namespace)
-        except ApiError as error:
-            if error.status.code != 404:
+            return ask()
+        except httpx2.HTTPStatusError as error:  # lightkube's ApiError is one
+            status = error.response.status_code
+            if status == 404:
+                return absent
+            if (status != 429 and status < 500) or time.monotonic() > deadline:
                 raise
+        except httpx2.TransportError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE)
+
+
+class Cluster:
+    def __init__(self, namespace: str, seconds: float) -> None:
+        self.client, self.namespace, self.seconds = Client(namespace=namespace), namespace, seconds
+
+    def listed(self, kind: type, labels: dict[str, Any]) -> list[str]:
+        def ask() -> list[str]:
+            found = self.client.list(kind, namespace=self.namespace, labels=labels)
+            return [one.metadata.name for one in found if one.metadata and one.metadata.name]
+
+        return answered(ask, self.seconds, [])
+
+    def existing(self, kind: type, name: str) -> list[str]:
+        def ask() -> list[str]:
+            self.client.get(kind, name, namespace=self.namespace)
+            return [name]
+
+        return answered(ask, self.seconds, [])
+
+    def delete(self, kind: type, names: list[str]) -> None:
+        for name in names:
+            answered(functools.partial(self.client.delete, kind, name, namespace=self.namespace), self.seconds, None)
 
 
 def gone(what: str, remaining: Callable[[], list[str]], seconds: float) -> bool:
@@ -66,19 +86,19 @@ def gone(what: str, remaining: Callable[[], list[str]], seconds: float) -> bool:
 def main() -> int:
     namespace, seconds = os.environ["REMOVE_NAMESPACE"], float(os.environ["REMOVE_SECONDS"])
     release, broker = os.environ["REMOVE_RELEASE"], os.environ["REMOVE_BROKER"]
-    client = Client(namespace=namespace)
+    cluster = Cluster(namespace, seconds)
     ours = {"app.kubernetes.io/instance": release}
-    agents = listed(client, Agents, namespace, ours)
-    delete(client, Agents, namespace, agents)
-    if not gone("agents", lambda: listed(client, Agents, namespace, ours), seconds):
+    agents = cluster.listed(Agents, ours)
+    cluster.delete(Agents, agents)
+    if not gone("agents", lambda: cluster.listed(Agents, ours), seconds):
         return 1
     theirs = {"agent-store.dev/lambdaagent": agents}
-    if agents and not gone("triggers", lambda: listed(client, Triggers, namespace, theirs), seconds):
+    if agents and not gone("triggers", lambda: cluster.listed(Triggers, theirs), seconds):
         return 1
     if not broker:
         return 0
-    delete(client, Brokers, namespace, existing(client, Brokers, namespace, broker))
-    return 0 if gone("broker", lambda: existing(client, Brokers, namespace, broker), seconds) else 1
+    cluster.delete(Brokers, cluster.existing(Brokers, broker))
+    return 0 if gone("broker", lambda: cluster.existing(Brokers, broker), seconds) else 1
 
 
 if __name__ == "__main__":
