@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from agent_store.agents.whatsapp import service, tables
+from agent_store.agents.whatsapp import intake, tables
 from agent_store.agents.whatsapp.agent import whatsapp
 from agent_store.agents.whatsapp.api import sign, webhook
 from agent_store.agents.whatsapp.model import Delivery, parse
@@ -93,7 +93,7 @@ class Intake:
         self.store = store
 
     async def accept(self, delivery: Delivery) -> None:
-        await self.store.runtime.transact("whatsapp", lambda tx: service.record(tx, delivery))
+        await self.store.runtime.transact("whatsapp", lambda tx: intake.record(tx, delivery))
 
 
 async def deliver(store: TestStore, name: str) -> None:

@@ -10,7 +10,7 @@ import uvloop
 
 from agent_store.adapters.db.sqlite import SqliteStore
 from agent_store.adapters.directory import FileDirectory
-from agent_store.agents.whatsapp import service
+from agent_store.agents.whatsapp import intake
 from agent_store.agents.whatsapp.agent import whatsapp
 from agent_store.agents.whatsapp.api import webhook
 from agent_store.agents.whatsapp.model import Delivery
@@ -39,7 +39,7 @@ async def main(port: int, folder: Path) -> None:
 
     class Intake:
         async def accept(self, delivery: Delivery) -> None:
-            await runtime.transact("whatsapp", lambda ctx: service.record(ctx, delivery))
+            await runtime.transact("whatsapp", lambda ctx: intake.record(ctx, delivery))
 
     config = uvicorn.Config(
         webhook(Intake(), settings), host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off"

@@ -26,7 +26,7 @@ from agent_store.adapters.bus.rabbitmq import RabbitMqBus
 from agent_store.adapters.db.postgres import PostgresStore
 from agent_store.adapters.directory import FileDirectory
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
-from agent_store.agents.whatsapp import service as gateway
+from agent_store.agents.whatsapp import intake as gateway
 from agent_store.agents.whatsapp.model import parse
 from agent_store.agents.whatsapp.ports import WhatsAppApi, WhatsAppSettings
 from agent_store.contracts.brands import Directory

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from agent_store.adapters.whatsapp.graph import GraphClient
 from agent_store.adapters.whatsapp.simulator import Pace, Simulator, simulator_router
-from agent_store.agents.whatsapp import service, tables
+from agent_store.agents.whatsapp import intake, tables
 from agent_store.agents.whatsapp.agent import whatsapp
 from agent_store.agents.whatsapp.api import webhook
 from agent_store.agents.whatsapp.model import Delivery
@@ -132,7 +132,7 @@ async def world(path: Path) -> AsyncGenerator[World]:
 
                 class Intake:
                     async def accept(self, delivery: Delivery) -> None:
-                        await store.runtime.transact("whatsapp", lambda tx: service.record(tx, delivery))
+                        await store.runtime.transact("whatsapp", lambda tx: intake.record(tx, delivery))
 
                 app.router.routes.append(
                     Route("/webhooks/whatsapp", webhook(Intake(), settings, simulator=simulator.trusted))

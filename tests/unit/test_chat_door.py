@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agent_store.agents.conversations.door import (
     BUTTON_TITLE,
     BUTTONS_BODY,
+    CAPTION,
     ROW_DESCRIPTION,
     ROW_TITLE,
     TEXT_LIMIT,
@@ -25,14 +26,28 @@ from agent_store.agents.conversations.door import (
 from agent_store.agents.conversations.texts import TEXTS, clock, say
 from agent_store.contracts.chat import (
     ButtonsBlock,
+    ImageBlock,
+    LinkBlock,
     ListBlock,
+    PlaceRequestBlock,
     ProductCard,
     ProductsBlock,
     ReplyChoice,
     TextBlock,
 )
 from agent_store.contracts.common import Language
-from agent_store.contracts.whatsapp import OutButtons, OutContent, OutImage, OutList, OutText
+from agent_store.contracts.whatsapp import (
+    OutButtons,
+    OutContent,
+    OutImage,
+    OutLink,
+    OutList,
+    OutPlaceRequest,
+    OutProducts,
+    OutReaction,
+    OutTemplate,
+    OutText,
+)
 from agent_store.kernel.money import Money
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -108,6 +123,9 @@ blocks = st.one_of(
         button=st.text(max_size=40),
         choices=st.lists(choices, min_size=1, max_size=10).map(tuple),
     ),
+    st.builds(LinkBlock, text=texts, button=st.text(max_size=20), url=st.just("https://shop.example/x")),
+    st.builds(ImageBlock, link=st.just("/media/x.png"), text=texts),
+    st.builds(PlaceRequestBlock, text=texts),
 )
 
 
@@ -117,6 +135,14 @@ def check(content: OutContent) -> None:
             assert 0 < len(content.text) <= TEXT_LIMIT
         case OutImage():
             assert content.link
+            assert len(content.caption) <= CAPTION
+        case OutLink():
+            assert 0 < len(content.text) <= BUTTONS_BODY
+            assert 0 < len(content.button) <= BUTTON_TITLE
+        case OutPlaceRequest():
+            assert 0 < len(content.text) <= BUTTONS_BODY
+        case OutProducts() | OutReaction() | OutTemplate():
+            raise AssertionError("no block becomes this")
         case OutButtons():
             assert 0 < len(content.text) <= BUTTONS_BODY
             assert 1 <= len(content.choices) <= 3

@@ -64,7 +64,10 @@ def test_every_message_and_status_of_every_entry_and_change_is_read() -> None:
 
 
 def test_media_bring_id_type_and_caption() -> None:
-    found = [(m.kind, m.content.media_id, m.content.mime_type, m.content.text) for m in read("media").messages]
+    found = [
+        (m.kind, m.content.media and m.content.media.id, m.content.media and m.content.media.mime_type, m.content.text)
+        for m in read("media").messages
+    ]
     assert found == [
         ("image", "880000000000001", "image/jpeg", "tem igual a esse?"),
         ("audio", "880000000000002", "audio/ogg; codecs=opus", ""),
@@ -153,7 +156,8 @@ def test_ids_that_only_look_like_cards_stay() -> None:
     )
     message = only(parse(body))
     assert message.wamid == message.sender == "4111111111111111"
-    assert message.content.media_id == "4242424242424242"
+    assert message.content.media is not None
+    assert message.content.media.id == "4242424242424242"
     assert "4242424242424242" in message.raw
 
 

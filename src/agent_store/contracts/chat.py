@@ -7,11 +7,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agent_store.contracts.common import Address, Channel, DeliveryMethod, Language, Shape
+from agent_store.contracts.common import Address, Channel, DeliveryMethod, Item, Language, Shape
 from agent_store.kernel.event import Event
-from agent_store.kernel.ids import ConversationId, CustomerId
+from agent_store.kernel.ids import ConversationId, CustomerId, Sku
 from agent_store.kernel.money import Money
 from agent_store.kernel.tool import Tool
+
+
+class MediaRef(Shape):
+    """A medium that the channel's gateway keeps, for staff: `GET /media/whatsapp/<key>`."""
+
+    key: str
+    mime_type: str
+    filename: str | None = None
+    expires_at: datetime | None = None
+
+
+class Place(Shape):
+    latitude: float
+    longitude: float
+    name: str = ""
+    address: str = ""
 
 
 class ChatLine(Shape):
@@ -21,7 +37,18 @@ class ChatLine(Shape):
     kind: str
     """As `contracts.whatsapp.MessageKind`."""
     text: str
+    """Their words: also those of a voice note, once somebody has listened to it."""
     payload: str | None = None
+    quoted: str = ""
+    """The message that they answered, shortened."""
+    items: tuple[Item, ...] = ()
+    """What they put into the cart of the channel's own catalogue; prices are the store's."""
+    about: Sku | None = None
+    """The product that they opened the chat from."""
+    seen: str | None = None
+    """What a picture of theirs shows, in words."""
+    place: Place | None = None
+    media: MediaRef | None = None
     at: datetime
 
 
@@ -89,7 +116,33 @@ class ListBlock(Shape):
     choices: tuple[ReplyChoice, ...] = Field(min_length=1, max_length=10)
 
 
-ReplyBlock = Annotated[TextBlock | ProductsBlock | ButtonsBlock | ListBlock, Field(discriminator="kind")]
+class LinkBlock(Shape):
+    """A button that opens a page."""
+
+    kind: Literal["link"] = "link"
+    text: str
+    button: str = Field(max_length=20)
+    url: str = Field(max_length=2000)
+
+
+class ImageBlock(Shape):
+    kind: Literal["image"] = "image"
+    link: str
+    """Absolute URL, or a path of the store's own (`/media/…`)."""
+    text: str = ""
+
+
+class PlaceRequestBlock(Shape):
+    """Asks where the customer is."""
+
+    kind: Literal["place_request"] = "place_request"
+    text: str
+
+
+ReplyBlock = Annotated[
+    TextBlock | ProductsBlock | ButtonsBlock | ListBlock | LinkBlock | ImageBlock | PlaceRequestBlock,
+    Field(discriminator="kind"),
+]
 
 
 class Evidence(Shape):
@@ -171,6 +224,81 @@ class CustomerUpdated(Event, type="store.customer.updated", topic="chat", subjec
     """Names of the fields, never their values: personal data stays in one place."""
 
 
+class CustomerIdentityLinked(Event, type="store.customer.identity.linked", topic="chat", subject="customer_id"):
+    """Another way to know a customer by was found to be theirs (a new number, a user id, a web session)."""
+
+    customer_id: CustomerId
+    kind: str
+    """"wa_id", "user_id", "web", "kiosk"; the value itself stays in one place."""
+
+
+ConsentWay = Literal["words", "button", "staff", "import"]
+
+
+class CustomerOptedOut(Event, type="store.customer.opted.out", topic="chat", subject="customer_id"):
+    """No reminders, surveys or offers for this customer any more, on any channel, until they opt in."""
+
+    customer_id: CustomerId
+    words: str = ""
+    """What they wrote or tapped."""
+    way: ConsentWay = "words"
+    channel: Channel
+    at: datetime
+
+
+class CustomerOptedIn(Event, type="store.customer.opted.in", topic="chat", subject="customer_id"):
+    """The customer asked for reminders, surveys and offers."""
+
+    customer_id: CustomerId
+    words: str = ""
+    way: ConsentWay = "words"
+    channel: Channel
+    at: datetime
+
+
+class CustomerContact(
+    Event, type="store.customer.contact", topic="chat", subject="contact_id", partition="customer_id"
+):
+    """Command: say this to a customer of the store's own accord, when and if the channel's rules allow. Once a `contact_id`.
+
+    Consent, quiet hours, frequency caps and the 24-hour window are looked after here; `CustomerContacted` tells the end.
+    """
+
+    contact_id: str = Field(min_length=1, max_length=120)
+    customer_id: CustomerId
+    purpose: Literal["cart_reminder", "survey", "marketing", "service"]
+    template: str
+    """A name of `contracts.templates.TEMPLATES`."""
+    values: dict[str, str] = Field(default_factory=dict)
+    """Its variables by name."""
+    brand: str
+    expires_at: datetime
+    """Not after this."""
+
+
+class CustomerContacted(
+    Event, type="store.customer.contacted", topic="chat", subject="contact_id", partition="customer_id"
+):
+    """What became of a `CustomerContact`. "sent": handed to the channel."""
+
+    contact_id: str
+    customer_id: CustomerId
+    purpose: str
+    outcome: Literal["sent", "skipped", "expired"]
+    reason: Literal["", "opted_out", "no_consent", "too_often", "nowhere", "unknown_template", "too_late"] = ""
+    brand: str
+    at: datetime
+
+
+class CustomerContactDue(
+    Event, type="store.customer.contact.due", topic="chat", subject="contact_id", partition="customer_id"
+):
+    """Timer of `conversations`: a contact that quiet hours or a cap held back may go out now."""
+
+    contact_id: str
+    customer_id: CustomerId
+
+
 class SessionStarted(
     Event, type="store.session.started", topic="chat", subject="conversation_id", partition="customer_id"
 ):
@@ -221,6 +349,28 @@ class Remember(Tool[Profile], name="conversations.remember", writes=True):
     pickup_location: str | None = None
 
 
+class Consent(Shape):
+    """May the store write to this customer of its own accord? Without a word of theirs it may not."""
+
+    customer_id: CustomerId
+    marketing: Literal["yes", "no", "unsaid"]
+    words: str = ""
+    way: ConsentWay | None = None
+    at: datetime | None = None
+
+
+class GetConsent(Tool[Consent], name="conversations.consent"):
+    """Whether this customer wants reminders, surveys and offers."""
+
+
+class SetConsent(Tool[Consent], name="conversations.set_consent", writes=True, staff_only=True):
+    """Write down what a customer said to a person about reminders, surveys and offers."""
+
+    customer_id: CustomerId
+    marketing: bool
+    words: str = Field(default="", max_length=200)
+
+
 class ConversationSummary(Shape):
     conversation_id: ConversationId
     customer_id: CustomerId
@@ -251,6 +401,11 @@ class TranscriptLine(Shape):
     at: datetime
     status: str | None = None
     """For sent messages: queued, sent, delivered, read, failed, uncertain."""
+    media: MediaRef | None = None
+    edited_at: datetime | None = None
+    """The customer changed it; `text` is what it says now."""
+    deleted_at: datetime | None = None
+    """The customer took it back; `text` is empty."""
 
 
 class Transcript(Shape):

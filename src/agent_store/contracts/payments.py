@@ -47,12 +47,24 @@ class PaymentFact(Event):
     amount: Money
 
 
+class PixCode(Shape):
+    """A dynamic Pix charge of exactly this payment."""
+
+    copy_paste: str = Field(max_length=512)
+    """The BR Code (EMV QRCPS-MPM text with its CRC) that a bank's app takes as it is."""
+    image: str
+    """The same as a QR code, PNG: a path of the store's own (`/media/pix/…`)."""
+    txid: str
+
+
 class PaymentLinkCreated(
     PaymentFact, type="store.payment.link.created", topic="order", subject="order_id", partition="customer_id"
 ):
     link: str
     """Absolute URL of the payment page."""
     expires_at: datetime
+    pix: PixCode | None = None
+    """Where Pix can be paid: amounts in BRL, and a provider that has it."""
 
 
 class PaymentSucceeded(
@@ -129,6 +141,7 @@ class PaymentView(Shape):
     expires_at: datetime
     attempts: int = 0
     last_failure: FailureCode | None = None
+    pix: PixCode | None = None
 
 
 class GetPendingPayment(Tool[PaymentView | None], name="payments.pending"):

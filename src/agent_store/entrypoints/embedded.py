@@ -31,7 +31,7 @@ from agent_store.adapters.telemetry.tracing import make_tracing
 from agent_store.adapters.whatsapp.simulator import Simulator, numbers_of, simulator_router
 from agent_store.agents.payments.api import router as payments_router
 from agent_store.agents.seller.agent import seller
-from agent_store.agents.whatsapp import service as gateway
+from agent_store.agents.whatsapp import intake as gateway
 from agent_store.agents.whatsapp.api import webhook
 from agent_store.agents.whatsapp.model import Delivery
 from agent_store.agents.whatsapp.ports import WhatsAppSettings

@@ -458,7 +458,7 @@ class ServedProcess(_Process):
 
     async def accept(self, delivery: Any) -> None:
         """A webhook's delivery, committed."""
-        from agent_store.agents.whatsapp import service as gateway
+        from agent_store.agents.whatsapp import intake as gateway
 
         await self.runtime.transact("whatsapp", lambda ctx: gateway.record(ctx, delivery))
 

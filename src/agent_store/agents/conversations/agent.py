@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_store.agents.conversations import notices, service
+from agent_store.agents.conversations import answering, asking, hearing, notices, people
 from agent_store.agents.conversations.tables import metadata
 from agent_store.contracts.chat import (
     ChatResponse,
@@ -42,27 +42,27 @@ conversations = Agent("conversations", tables=metadata)
 
 @conversations.on(WhatsAppMessageReceived)
 async def receive(event: WhatsAppMessageReceived, ctx: Context) -> None:
-    await service.receive(event, ctx)
+    await hearing.receive(event, ctx)
 
 
 @conversations.on(ChatTurnDue)
 async def turn_due(event: ChatTurnDue, ctx: Context) -> None:
-    await service.turn_due(event, ctx)
+    await answering.turn_due(event, ctx)
 
 
 @conversations.on(ChatTurnExpired)
 async def turn_expired(event: ChatTurnExpired, ctx: Context) -> None:
-    await service.turn_expired(event, ctx)
+    await answering.turn_expired(event, ctx)
 
 
 @conversations.on(ChatResponse)
 async def respond(event: ChatResponse, ctx: Context) -> None:
-    await service.respond(event, ctx)
+    await answering.respond(event, ctx)
 
 
 @conversations.on(WhatsAppStatus)
 async def status(event: WhatsAppStatus, ctx: Context) -> None:
-    await service.status(event, ctx)
+    await answering.status(event, ctx)
 
 
 # --- people
@@ -70,17 +70,17 @@ async def status(event: WhatsAppStatus, ctx: Context) -> None:
 
 @conversations.on(SalesEscalate)
 async def escalated(event: SalesEscalate, ctx: Context) -> None:
-    await service.escalated(event, ctx)
+    await people.escalated(event, ctx)
 
 
 @conversations.on(EscalationAccepted)
 async def accepted(event: EscalationAccepted, ctx: Context) -> None:
-    await service.accepted(event, ctx)
+    await people.accepted(event, ctx)
 
 
 @conversations.on(SalesHandoff)
 async def handed_off(event: SalesHandoff, ctx: Context) -> None:
-    await service.handed_off(event, ctx)
+    await people.handed_off(event, ctx)
 
 
 # --- what the customer is told of orders and payments
@@ -136,29 +136,29 @@ async def order_cancelled(event: OrderCancelled, ctx: Context) -> None:
 
 @conversations.tool(GetHistory)
 async def history(call: GetHistory, ctx: Context) -> tuple[HistoryLine, ...]:
-    return await service.history(call, ctx)
+    return await asking.history(call, ctx)
 
 
 @conversations.tool(GetProfile)
 async def profile(call: GetProfile, ctx: Context) -> Profile:
-    return await service.profile(ctx)
+    return await asking.profile(ctx)
 
 
 @conversations.tool(Remember)
 async def remember(call: Remember, ctx: Context) -> Profile:
-    return await service.remember(call, ctx)
+    return await asking.remember(call, ctx)
 
 
 @conversations.tool(ListConversations)
 async def list_conversations(call: ListConversations, ctx: Context) -> tuple[ConversationSummary, ...]:
-    return await service.list_conversations(call, ctx)
+    return await asking.list_conversations(call, ctx)
 
 
 @conversations.tool(GetTranscript)
 async def transcript(call: GetTranscript, ctx: Context) -> Transcript:
-    return await service.transcript(call, ctx)
+    return await asking.transcript(call, ctx)
 
 
 @conversations.tool(GetDecisions)
 async def decisions(call: GetDecisions, ctx: Context) -> tuple[Decision, ...]:
-    return await service.list_decisions(call, ctx)
+    return await asking.list_decisions(call, ctx)

@@ -9,13 +9,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from agent_store.agents.conversations.texts import say
-from agent_store.contracts.chat import ButtonsBlock, ListBlock, ProductCard, ProductsBlock, ReplyBlock, TextBlock
+from agent_store.contracts.chat import (
+    ButtonsBlock,
+    ImageBlock,
+    LinkBlock,
+    ListBlock,
+    PlaceRequestBlock,
+    ProductCard,
+    ProductsBlock,
+    ReplyBlock,
+    TextBlock,
+)
 from agent_store.contracts.common import Language
-from agent_store.contracts.whatsapp import OutButtons, OutChoice, OutContent, OutImage, OutList, OutText
+from agent_store.contracts.whatsapp import (
+    OutButtons,
+    OutChoice,
+    OutContent,
+    OutImage,
+    OutLink,
+    OutList,
+    OutPlaceRequest,
+    OutProducts,
+    OutReaction,
+    OutTemplate,
+    OutText,
+)
 
 TEXT_LIMIT = 4096
 BUTTONS_BODY = 1024
 BUTTON_TITLE = 20
+CAPTION = 1024
 ROW_TITLE = 24
 ROW_DESCRIPTION = 72
 CARDS = 3
@@ -157,6 +180,17 @@ def render(blocks: Sequence[ReplyBlock], language: Language) -> list[OutContent]
             case ListBlock():
                 rows = _distinct(((one.id, one.title, one.description) for one in block.choices), ROW_TITLE)
                 out.extend(_interactive(block.text, rows, block.button, language))
+            case LinkBlock():
+                ahead, body = _body(block.text, BUTTONS_BODY, block.url)
+                title = shorten(block.button, BUTTON_TITLE) or say("open_page", language)
+                out.extend([*ahead, OutLink(text=body, button=title, url=block.url)])
+            case ImageBlock():
+                first, *rest = split_text(block.text, CAPTION) or [""]
+                out.append(OutImage(link=block.link, caption=first))
+                out.extend(OutText(text=part) for part in rest)
+            case PlaceRequestBlock():
+                ahead, body = _body(block.text, BUTTONS_BODY, say("where_are_you", language))
+                out.extend([*ahead, OutPlaceRequest(text=body)])
     return out
 
 
@@ -189,3 +223,12 @@ def plain(content: OutContent) -> str:
                 f"• {row.title}{' – ' + row.description if row.description else ''}" for row in content.choices
             )
             return f"{content.text}\n{rows}"
+        case OutProducts():
+            listed = sum(len(section.retailer_ids) for section in content.sections)
+            return "\n".join(part for part in (content.header, content.text, f"[{listed} × 🛍️]") if part)
+        case OutLink():
+            return f"{content.text}\n[{content.button}] {content.url}"
+        case OutPlaceRequest() | OutTemplate():
+            return content.text
+        case OutReaction():
+            return content.emoji

@@ -110,11 +110,21 @@ messages = Table(
     Column("external_id", String(160)),
     Column("send_id", String(36), unique=True),
     Column("status", String(16)),
+    Column("media", JSON),
+    Column("quotes", String(160)),
+    Column("edited_at", UtcTime),
+    Column("deleted_at", UtcTime),
     Column("at", UtcTime, nullable=False),
+    Index("conversations_messages_by_external_id", "external_id"),
     CheckConstraint("direction IN ('in', 'out')", name="conversations_messages_direction"),
     CheckConstraint("(direction = 'out') = (outbound IS NOT NULL)", name="conversations_messages_numbered"),
 )
-"""`seq` counts both directions. `turn`: which turn it was given in, NULL while it waits, 0 when it never starts one."""
+"""`seq` counts both directions. `turn`: which turn it was given in, NULL while it waits, 0 when it never starts one.
+
+`external_id`: the channel's id of it, of both directions once it is known. `quotes`: the one that it answers.
+`content` of an inbound message: what is not words (`items`, `about`, `seen`, `place`). What was taken back has no text,
+content and media.
+"""
 
 notices = Table(
     "conversations_notices",
@@ -144,3 +154,35 @@ decisions = Table(
     Index("conversations_decisions_of", "conversation_id", "at"),
 )
 """Why a conversation went as it did: `cause` is the id of the event that was being handled."""
+
+consents = Table(
+    "conversations_consents",
+    metadata,
+    Column("customer_id", String(36), ForeignKey(customers.c.id), primary_key=True),
+    Column("granted", Boolean, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("way", String(8), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    CheckConstraint("way IN ('words', 'button', 'staff', 'import')", name="conversations_consents_way"),
+)
+"""A customer's last word on reminders, surveys and offers. Kept for good."""
+
+contacts = Table(
+    "conversations_contacts",
+    metadata,
+    Column("contact_id", String(120), primary_key=True),
+    Column("customer_id", String(36), nullable=False),
+    Column("conversation_id", String(36)),
+    Column("purpose", String(16), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("reason", String(24), nullable=False),
+    Column("command", JSON, nullable=False),
+    Column("due_at", UtcTime),
+    Column("sent_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    CheckConstraint("state IN ('held', 'sent', 'skipped', 'expired')", name="conversations_contacts_state"),
+    CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="conversations_contacts_sent_at"),
+    Index("conversations_contacts_of", "customer_id", "sent_at"),
+)
+"""What the store wanted to say to customers of its own accord, and what became of it: frequency caps count here."""

@@ -28,6 +28,13 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "en": "Our shops are closed right now. We've kept your message and will answer as soon as we open.",
         "es": "Nuestras tiendas están cerradas ahora. Guardamos tu mensaje y te respondemos en cuanto abramos.",
     },
+    # --- what stands on a button, or above one, when the speaker gave no words
+    "open_page": {"pt": "Abrir", "en": "Open", "es": "Abrir"},
+    "where_are_you": {
+        "pt": "Onde você está? Toque abaixo para mandar a sua localização.",
+        "en": "Where are you? Tap below to send your location.",
+        "es": "¿Dónde estás? Toca abajo para enviar tu ubicación.",
+    },
     # --- what cannot be read
     "cannot_read": {
         "pt": "Obrigado! Por enquanto eu só consigo ler textos e botões. Me conta em palavras o que você procura?",

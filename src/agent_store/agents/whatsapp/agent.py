@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from agent_store.agents.whatsapp import service
+from agent_store.agents.whatsapp import following, sending
 from agent_store.agents.whatsapp.tables import metadata
 from agent_store.contracts.whatsapp import (
     GetUncertainSends,
@@ -26,19 +26,19 @@ whatsapp = Agent("whatsapp", tables=metadata)
 # their order, so a later one waits for an earlier one.
 @whatsapp.process(WhatsAppMessageSend, ordered=True, order_wait=ORDER_WAIT, attempts=40, backoff=timedelta(seconds=1))
 async def send(event: WhatsAppMessageSend, ctx: Context) -> None:
-    await service.send(ctx, event)
+    await sending.send(ctx, event)
 
 
 @whatsapp.on(WhatsAppSendDoubtful)
 async def give_up(event: WhatsAppSendDoubtful, ctx: Context) -> None:
-    await service.give_up(ctx, event.send_id)
+    await following.give_up(ctx, event.send_id)
 
 
 @whatsapp.every(timedelta(minutes=10))
 async def tidy_strays(ctx: Context) -> None:
-    await service.tidy_strays(ctx)
+    await following.tidy_strays(ctx)
 
 
 @whatsapp.tool(GetUncertainSends)
 async def uncertain(call: GetUncertainSends, ctx: Context) -> tuple[UncertainSend, ...]:
-    return await service.uncertain(ctx, call.limit)
+    return await following.uncertain(ctx, call.limit)

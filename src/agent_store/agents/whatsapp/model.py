@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 
 from pydantic_core import from_json, to_json
 
-from agent_store.contracts.whatsapp import InboundContent, MessageKind
+from agent_store.contracts.whatsapp import InboundContent, InboundMedia, MessageKind
 from agent_store.kernel.errors import PermanentError
 from agent_store.kernel.privacy import redact_cards
 
@@ -238,7 +238,7 @@ def _medium_of(kind: str) -> Callable[[Json], InboundContent | None]:
             return None
         text = _text(medium.get("caption")) or _text(medium.get("filename"))
         return InboundContent(
-            text=redact_cards(text), media_id=media_id, mime_type=_text(medium.get("mime_type")) or None
+            text=redact_cards(text), media=InboundMedia(id=media_id, mime_type=_text(medium.get("mime_type")) or None)
         )
 
     return read

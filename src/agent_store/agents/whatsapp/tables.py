@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from agent_store.kernel.sql import UtcTime, partial_index
 
@@ -18,9 +31,70 @@ messages = Table(
     Column("raw", Text, nullable=False),
     Column("sent_at", UtcTime, nullable=False),
     Column("received_at", UtcTime, nullable=False),
-    Index("whatsapp_messages_by_sender", "sender"),
+    Column("edited", Text),
+    Column("edited_at", UtcTime),
+    Column("deleted_at", UtcTime),
+    Index("whatsapp_messages_heard", "phone_number_id", "sender", "sent_at"),
 )
-"""`raw`: the message's JSON as it came, without card numbers. `sender` is empty when the delivery didn't say."""
+"""`raw`: the message's JSON as it came, without card numbers. `sender` is empty when the delivery didn't say.
+
+`edited`: the JSON of the newest edit. What was taken back has an empty `raw` and `edited`.
+"""
+
+media = Table(
+    "whatsapp_media",
+    metadata,
+    Column("wamid", Text, primary_key=True),
+    Column("media_id", Text, nullable=False),
+    Column("phone_number_id", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("problem", String(16)),
+    Column("key", Text),
+    Column("filename", Text),
+    Column("mime_type", String(80)),
+    Column("sha256", String(64)),
+    Column("bytes", BigInteger),
+    Column("created_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("expires_at", UtcTime),
+    CheckConstraint("state IN ('waiting', 'kept', 'refused', 'deleted')", name="whatsapp_media_state"),
+    CheckConstraint("state <> 'kept' OR key IS NOT NULL", name="whatsapp_media_kept_somewhere"),
+    Index("whatsapp_media_by_key", "key"),
+)
+"""Media of customers' messages. `key`: where the content is kept; two messages with the same content share it."""
+partial_index("whatsapp_media_expiring", "expires_at", where="state = 'kept'", table=media)
+
+uploads = Table(
+    "whatsapp_uploads",
+    metadata,
+    Column("phone_number_id", Text, primary_key=True),
+    Column("source", String(80), primary_key=True),
+    Column("media_id", Text, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Index("whatsapp_uploads_by_time", "expires_at"),
+)
+"""Pictures that the platform has already. `source`: the content's hash with its type."""
+
+optouts = Table(
+    "whatsapp_optouts",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+"""Customers to whom nothing goes out of the store's own accord: the last look before a send."""
+
+news = Table(
+    "whatsapp_news",
+    metadata,
+    Column("what", String(16), primary_key=True),
+    Column("subject_id", String(600), primary_key=True),
+    Column("state", String(64), nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+"""The last that the platform said of numbers, templates and the account."""
 
 sends = Table(
     "whatsapp_sends",
@@ -37,6 +111,9 @@ sends = Table(
     Column("wamid", Text),
     Column("error_code", Integer),
     Column("error", Text),
+    Column("purpose", String(16), nullable=False, server_default="reply"),
+    Column("as_template", Boolean, nullable=False, server_default=false()),
+    Column("pricing", JSON),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     CheckConstraint(
@@ -57,6 +134,7 @@ strays = Table(
     Column("at", UtcTime, nullable=False),
     Column("error_code", Integer),
     Column("error", Text),
+    Column("pricing", JSON),
     Column("received_at", UtcTime, nullable=False),
     Index("whatsapp_strays_by_time", "received_at"),
 )
