@@ -14,6 +14,7 @@ from agent_store.agents.inventory.tables import levels
 from agent_store.agents.pricing.agent import pricing
 from agent_store.agents.pricing.tables import prices
 from agent_store.contracts.catalog import (
+    ExportCatalog,
     GetProducts,
     ImportCatalog,
     ImportProduct,
@@ -233,6 +234,22 @@ async def test_a_word_of_the_description_alone_is_found_after_those_that_name_it
     async with Shop(product("dress", "Vestido", "vestidos"), *many) as house:
         found = await house.search("vestido")
         assert (ids(found)[0], found.total) == ("dress", RANKED)
+
+
+async def test_an_export_has_every_product_of_the_brand_page_by_page() -> None:
+    async with Shop() as house:
+        found: list[str] = []
+        after: str | None = ""
+        pages = 0
+        while after is not None:
+            page = await house.store.call(ExportCatalog(brand="fashion", after=after, limit=2), STAFF)
+            found += [str(one.id) for one in page.products]
+            after, pages = page.next, pages + 1
+        assert found == ["aurora", "safira", "basico", "sandal", "boot", "bag"], "the sold-out one too, tech's not"
+        assert pages == 4, "a last full page is followed by an empty one"
+        assert (await house.store.call(ExportCatalog(brand="nobody"), STAFF)).products == ()
+        with pytest.raises(Forbidden):
+            await house.store.call(ExportCatalog(brand="fashion"), Principal(brand="fashion"))
 
 
 async def test_a_catalogue_put_back_from_a_backup_forgets_what_came_later() -> None:

@@ -141,7 +141,12 @@ def check(content: OutContent) -> None:
             assert 0 < len(content.button) <= BUTTON_TITLE
         case OutPlaceRequest():
             assert 0 < len(content.text) <= BUTTONS_BODY
-        case OutProducts() | OutReaction() | OutTemplate():
+        case OutProducts():
+            assert 0 < len(content.text) <= BUTTONS_BODY
+            (section,) = content.sections
+            assert len(set(section.retailer_ids)) == len(section.retailer_ids) <= 30
+            assert len(section.retailer_ids) == 1 or 0 < len(content.header) <= 60
+        case OutReaction() | OutTemplate():
             raise AssertionError("no block becomes this")
         case OutButtons():
             assert 0 < len(content.text) <= BUTTONS_BODY
@@ -159,9 +164,9 @@ def check(content: OutContent) -> None:
         assert all(choice.id for choice in content.choices)
 
 
-@given(st.lists(blocks, max_size=4), st.sampled_from(LANGUAGES))
-def test_any_reply_keeps_every_limit(reply: list[Any], language: Language) -> None:
-    for content in render(reply, language):
+@given(st.lists(blocks, max_size=4), st.sampled_from(LANGUAGES), st.sampled_from(["", "1234"]))
+def test_any_reply_keeps_every_limit(reply: list[Any], language: Language, catalog_id: str) -> None:
+    for content in render(reply, language, catalog_id=catalog_id):
         check(content)
         assert isinstance(plain(content), str)
 
@@ -190,6 +195,20 @@ def test_up_to_three_products_are_cards_with_picture_price_and_a_button() -> Non
     assert [(choice.id, choice.title) for choice in first.choices] == [("add:SKU-1", "Quero este")]
     assert second.choices[0].id == "product:p2"
     assert second.text.endswith("Última!")
+
+
+def test_with_a_catalogue_products_are_shown_out_of_it() -> None:
+    block = ProductsBlock(text="Olha estes:", cards=(card(1, sku="SKU-1"), card(2, sku="SKU-2")))
+    (found,) = render([block], "pt", catalog_id="1234")
+    assert isinstance(found, OutProducts)
+    assert (found.catalog_id, found.text) == ("1234", "Olha estes:")
+    assert [section.retailer_ids for section in found.sections] == [("SKU-1", "SKU-2")]
+    assert plain(found).endswith("Olha estes:\n[2 × 🛍️]")
+
+
+def test_a_product_whose_variant_is_not_known_is_no_item_of_a_catalogue() -> None:
+    found = render([ProductsBlock(cards=(card(1, sku="SKU-1"), card(2)))], "pt", catalog_id="1234")
+    assert [type(one) for one in found] == [OutButtons, OutButtons]
 
 
 def test_more_products_are_a_list_with_whole_titles_in_the_descriptions() -> None:

@@ -23,6 +23,8 @@ class Brand(Shape):
     color: str = "#444444"
     phone_number_ids: tuple[str, ...] = ()
     display_phone: str = ""
+    whatsapp_catalog_id: str = ""
+    """The Meta catalogue that its numbers show; without one, products go out as pictures with captions."""
     keywords: dict[Language, tuple[str, ...]] = Field(default_factory=dict[Language, tuple[str, ...]])
     prompt: str = ""
     """The brand's prompt (persona); the house prompt comes before it."""

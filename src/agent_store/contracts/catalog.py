@@ -93,6 +93,21 @@ class GetProducts(Tool[tuple[ProductView, ...]], name="catalog.products"):
     ids: tuple[str, ...] = Field(min_length=1, max_length=20)
 
 
+class CatalogPage(Shape):
+    """`next` is what to pass as `after`; None: that was all."""
+
+    products: tuple[ProductView, ...]
+    next: str | None = None
+
+
+class ExportCatalog(Tool[CatalogPage], name="catalog.export", staff_only=True):
+    """All products of a brand, in stock or not, in the order in which they were imported; page by page."""
+
+    brand: str
+    after: str = Field(default="", pattern=r"^[0-9]{0,19}$")
+    limit: int = Field(default=50, ge=1, le=100)
+
+
 class Recommend(Tool[tuple[Hit, ...]], name="catalog.recommend"):
     """Products that go with one (complementary) or could take its place (similar), in stock."""
 

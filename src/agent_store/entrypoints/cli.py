@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from agent_store.entrypoints.cli_dead import dead
+from agent_store.entrypoints.cli_whatsapp import whatsapp
 from agent_store.entrypoints.cli_kube import crd, operator
 from agent_store.entrypoints.settings import Settings, load, variable
 from agent_store.kernel.errors import StoreError
@@ -369,6 +370,7 @@ def conversation_show(conversation_id: str, data: Path | None, as_json: bool) ->
 
 
 main.add_command(dead)
+main.add_command(whatsapp)
 main.add_command(operator)
 main.add_command(crd)
 

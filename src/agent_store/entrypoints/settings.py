@@ -189,6 +189,9 @@ class Settings:
     whatsapp_app_secret: str = _setting("", _text, "the Meta app's secret, for webhook signatures", secret=True)
     whatsapp_verify_token: str = _setting("", _text, "what Meta's webhook verification must send", secret=True)
     whatsapp_access_token: str = _setting("", _text, "bearer token for the Graph API", secret=True)
+    whatsapp_account: str = _setting(
+        "", _text, "the WhatsApp business account's id, for the commands that manage templates and webhooks"
+    )
     whatsapp_graph_url: str = _setting("", _url, "base URL of the Graph API; absent: the built-in simulator")
     whatsapp_api_version: str = _setting("v23.0", _text, "version in the Graph API's paths")
     whatsapp_timeout: timedelta = _setting(timedelta(seconds=10), _seconds, "longest wait for the Graph API")

@@ -112,6 +112,11 @@ class BrandSpec(Part):
         default=(), max_length=20, description="the Cloud API's ids of its WhatsApp numbers"
     )
     display_phone: str = Field(default="", max_length=30)
+    whatsapp_catalog_id: str = Field(
+        default="",
+        pattern=r"^[0-9]{0,20}$",
+        description="the Meta catalogue that its numbers show; without one, products go out as pictures",
+    )
     keywords: Words = Field(default_factory=Words, description="words that route to it on the shared number")
     greeting: Sentences = Field(default_factory=Sentences, description="how the seller introduces itself")
     catalog: Catalog | None = None

@@ -47,12 +47,14 @@ class BrandEntry(BaseModel):
     emoji: str = ""
     display_phone: str = ""
     phone_number_ids: tuple[str, ...]
+    whatsapp_catalog_id: str = ""
 
     @classmethod
     def of(cls, brand: Brand) -> BrandEntry:
         return cls(
             name=brand.id, title=brand.name, seller=brand.seller, emoji=brand.emoji,
             display_phone=brand.display_phone, phone_number_ids=brand.phone_number_ids,
+            whatsapp_catalog_id=brand.whatsapp_catalog_id,
         )  # fmt: skip
 
 

@@ -7,7 +7,9 @@ from datetime import timedelta
 from agent_store.agents.catalog import importing, service
 from agent_store.agents.catalog.tables import POSTGRES_DDL, SQLITE_DDL, metadata
 from agent_store.contracts.catalog import (
+    CatalogPage,
     Category,
+    ExportCatalog,
     GetProducts,
     Hit,
     ImportCatalog,
@@ -54,6 +56,11 @@ async def search(call: SearchProducts, ctx: Context) -> SearchResult:
 @catalog.tool(GetProducts)
 async def products(call: GetProducts, ctx: Context) -> tuple[ProductView, ...]:
     return await service.products(ctx, call)
+
+
+@catalog.tool(ExportCatalog)
+async def export(call: ExportCatalog, ctx: Context) -> CatalogPage:
+    return await service.export(ctx, call)
 
 
 @catalog.tool(Recommend)

@@ -26,6 +26,12 @@ _PUT_BRAND = _ADD_BRAND.on_conflict_do_update(index_elements=["brand"], set_={"l
 _WHOLE = select(p, d.c.attributes, d.c.picture, d.c.description).join(d, d.c.number == p.c.number)
 _PRODUCTS_BY_NUMBER = _WHOLE.where(p.c.number.in_(bindparam("p_numbers", expanding=True)))
 _PRODUCTS_BY_ID = _WHOLE.where(p.c.id.in_(bindparam("p_ids", expanding=True)))
+_PAGE = (
+    _WHOLE.where(p.c.number > bindparam("p_after"), p.c.number < bindparam("p_end"))
+    .order_by(p.c.number)
+    .limit(bindparam("p_limit"))
+)
+_BRAND = select(t.brands.c.number).where(t.brands.c.brand == bindparam("p_brand"))
 _IDS = select(p.c.id).where(p.c.id.in_(bindparam("p_ids", expanding=True)))
 _VARIANTS = (
     select(v)
@@ -155,6 +161,14 @@ class Catalog(Repository):
 
     async def by_id(self, ids: Sequence[str]) -> list[Row]:
         return await self._chunks(_PRODUCTS_BY_ID, "p_ids", ids)
+
+    async def page(self, brand: str, after: int, limit: int) -> list[Row]:
+        """A brand's products with a number above `after`, by number."""
+        row = await self.db.first(_BRAND, {"p_brand": brand})
+        if row is None:
+            return []
+        first, end = row["number"] << t.BRAND_SHIFT, (row["number"] + 1) << t.BRAND_SHIFT
+        return list(await self.db.all(_PAGE, {"p_after": max(after, first), "p_end": end, "p_limit": limit}))
 
     async def known(self, ids: Sequence[str]) -> set[str]:
         return {row["id"] for row in await self._chunks(_IDS, "p_ids", ids)}

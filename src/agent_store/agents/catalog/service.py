@@ -26,7 +26,9 @@ from agent_store.agents.catalog.synonyms import Phrase
 from agent_store.agents.catalog.vocabulary import Lexicon
 from agent_store.agents.catalog.words import size_key
 from agent_store.contracts.catalog import (
+    CatalogPage,
     Category,
+    ExportCatalog,
     Facet,
     GetProducts,
     Hit,
@@ -187,6 +189,14 @@ async def products(ctx: Context, call: GetProducts) -> tuple[ProductView, ...]:
     views = await _views(ctx, list({row["id"]: row for row in found.values()}.values()))
     ids = dict.fromkeys(found[id]["id"] for id in call.ids if id in found)
     return tuple(views[id] for id in ids if id in views)
+
+
+async def export(ctx: Context, call: ExportCatalog) -> CatalogPage:
+    rows = await ctx.get(Catalog).page(call.brand, int(call.after or 0), call.limit)
+    views = await _views(ctx, rows)
+    # A product that has no price yet has no view: the next page begins behind the last row all the same.
+    found = tuple(views[row["id"]] for row in rows if row["id"] in views)
+    return CatalogPage(products=found, next=str(rows[-1]["number"]) if len(rows) == call.limit else None)
 
 
 async def _load(ctx: Context, ids: Sequence[str]) -> dict[str, Row]:

@@ -11,6 +11,7 @@ from agent_store.agents.conversations.repository import Conversations, Messages
 from agent_store.agents.conversations.settings import ConversationsSettings
 from agent_store.agents.conversations.speech import decide, deliver, flush_held
 from agent_store.agents.conversations.turns import begin_turn, customer_of, must, set_burst_timer
+from agent_store.contracts.brands import Directory
 from agent_store.contracts.chat import (
     ChatResponse,
     ChatTurnDue,
@@ -65,7 +66,11 @@ async def respond(event: ChatResponse, ctx: Context) -> None:
             why=why,
         )
         return
-    contents = door.render(event.blocks, conversation.language)
+    brand = None
+    if conversation.brand is not None and conversation.channel == "whatsapp":
+        brand = ctx.use(Directory).brand(conversation.brand)  # pyright: ignore[reportAbstractUsage]
+    catalog_id = "" if brand is None else brand.whatsapp_catalog_id
+    contents = door.render(event.blocks, conversation.language, catalog_id=catalog_id)
     if event.author == "person":
         author = event.author_name or conversation.person or ""
         await deliver(ctx, conversation, contents, role="person", author=author)

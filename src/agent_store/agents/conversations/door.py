@@ -31,6 +31,7 @@ from agent_store.contracts.whatsapp import (
     OutPlaceRequest,
     OutProducts,
     OutReaction,
+    OutSection,
     OutTemplate,
     OutText,
 )
@@ -165,15 +166,32 @@ def _rest_of(title: str) -> str:
     return title if len(title) > ROW_TITLE else ""
 
 
-def render(blocks: Sequence[ReplyBlock], language: Language) -> list[OutContent]:
-    """WhatsApp messages for the blocks of a reply, in order. Blank texts and blocks without a choice say nothing."""
+def _of_catalog(block: ProductsBlock, language: Language, catalog_id: str, skus: tuple[str, ...]) -> list[OutContent]:
+    """Products as the channel's own catalogue shows them: with a picture, a price, and a button that puts them in a cart."""
+    header = say("products", language)
+    ahead, body = _body(block.text, BUTTONS_BODY, header)
+    section = OutSection(retailer_ids=tuple(dict.fromkeys(skus)))
+    if len(section.retailer_ids) == 1:
+        return [*ahead, OutProducts(catalog_id=catalog_id, text=body, sections=(section,))]
+    return [*ahead, OutProducts(catalog_id=catalog_id, header=shorten(header, 60), text=body, sections=(section,))]
+
+
+def render(blocks: Sequence[ReplyBlock], language: Language, *, catalog_id: str = "") -> list[OutContent]:
+    """WhatsApp messages for the blocks of a reply, in order. Blank texts and blocks without a choice say nothing.
+
+    `catalog_id`: products whose variant is known are shown out of this catalogue.
+    """
     out: list[OutContent] = []
     for block in blocks:
         match block:
             case TextBlock():
                 out.extend(OutText(text=part) for part in split_text(block.text))
             case ProductsBlock():
-                out.extend(_products(block, language))
+                skus = tuple(card.sku for card in block.cards if card.sku is not None)
+                if catalog_id and len(skus) == len(block.cards):
+                    out.extend(_of_catalog(block, language, catalog_id, skus))
+                else:
+                    out.extend(_products(block, language))
             case ButtonsBlock():
                 choices = _distinct(((one.id, one.title, None) for one in block.choices), BUTTON_TITLE)
                 out.extend(_interactive(block.text, choices, None, language))
