@@ -41,7 +41,8 @@ class Subscription:
     """One handler of one event type.
 
     `ordered`: an early `sequence` of the same subject is parked until the earlier ones are in, at most
-    `order_wait`; then it goes on without them. `attempts` counts the first try.
+    `order_wait`; then it goes on without them. `attempts` counts the first try. `aside`: its events do not stand in the
+    lane of their partition but in one of their own, so they neither wait for the partition's others nor keep them waiting.
     """
 
     event: type[Event]
@@ -52,6 +53,7 @@ class Subscription:
     ordered: bool
     order_wait: timedelta
     backoff: timedelta
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,10 @@ class Agent:
         ordered: bool = False,
         order_wait: timedelta = timedelta(seconds=5),
         backoff: timedelta = timedelta(milliseconds=200),
+        aside: bool = False,
     ) -> Callable[[Callable[[E, Context], Awaitable[None]]], Callable[[E, Context], Awaitable[None]]]:
         """Database only: runs in a savepoint of a group commit, with its inbox row and what it emits."""
-        return self._subscribe(event, "on", timeout, attempts, ordered, order_wait, backoff)
+        return self._subscribe(event, "on", timeout, attempts, ordered, order_wait, backoff, aside)
 
     def process(
         self,
@@ -123,9 +126,10 @@ class Agent:
         ordered: bool = False,
         order_wait: timedelta = timedelta(seconds=5),
         backoff: timedelta = timedelta(milliseconds=500),
+        aside: bool = False,
     ) -> Callable[[Callable[[E, Context], Awaitable[None]]], Callable[[E, Context], Awaitable[None]]]:
         """Takes time or touches the world: journaled steps (`ctx.step`, `ctx.call`, `ctx.write`), resumed after a crash."""
-        return self._subscribe(event, "process", timeout, attempts, ordered, order_wait, backoff)
+        return self._subscribe(event, "process", timeout, attempts, ordered, order_wait, backoff, aside)
 
     def _subscribe(
         self,
@@ -136,12 +140,13 @@ class Agent:
         ordered: bool,
         order_wait: timedelta,
         backoff: timedelta,
+        aside: bool,
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             if event.event_type in self.subscriptions:
                 raise TypeError(f"{self.name} handles {event.event_type} already: one handler an event type")
             self.subscriptions[event.event_type] = Subscription(
-                event, handler, kind, timeout, attempts, ordered, order_wait, backoff
+                event, handler, kind, timeout, attempts, ordered, order_wait, backoff, aside
             )
             return handler
 

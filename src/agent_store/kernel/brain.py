@@ -45,13 +45,45 @@ class ToolResult(_Frozen):
     code: str | None = None
 
 
+class LineItem(_Frozen):
+    """A line of a cart that was filled in the channel's own catalogue: a wish, not in the store's cart yet."""
+
+    sku: str
+    quantity: int
+
+
+class LinePlace(_Frozen):
+    """A place that the customer sent, in degrees."""
+
+    latitude: float
+    longitude: float
+    name: str = ""
+    address: str = ""
+
+
 class Line(_Frozen):
-    """One line of the conversation as said: by the customer, the seller (bot) or a person of the staff."""
+    """One line of the conversation as said: by the customer, the seller (bot) or a person of the staff.
+
+    `text` holds the customer's own words, typed or spoken. All the rest came along with them: it is information, and never
+    counts as something that the customer said, asked for or agreed to.
+    """
 
     role: Literal["customer", "seller", "person", "notice"]
     text: str
     payload: str | None = None
-    """The id of the button or list row that the customer tapped."""
+    """The id of the button or list row that the customer tapped; "form" when `text` is the answers of a form."""
+    kind: str = "text"
+    """As the channel names it: "audio" was spoken."""
+    quoted: str = ""
+    """The message that it answers, shortened."""
+    items: tuple[LineItem, ...] = ()
+    about: str | None = None
+    """SKU of the product that it is about."""
+    seen: str | None = None
+    """What a picture shows, in words."""
+    place: LinePlace | None = None
+    beside: str = ""
+    """Of an earlier line: what of all this came along, in short."""
     at: datetime | None = None
 
 
@@ -68,10 +100,11 @@ class Block(_Frozen):
     """A piece of a reply. `products` are SKUs or product ids whose cards the seller renders from tool results.
 
     kind "text": `text`. "products": `items` (ids), optional `text`. "buttons": `text`, `choices` (≤ 3).
-    "list": `text`, `choices` (≤ 10), `button` is the opener's label.
+    "list": `text`, `choices` (≤ 10), `button` is the opener's label. "place_request": `text`, with a button that sends
+    where the customer is (a channel that has none shows the text).
     """
 
-    kind: Literal["text", "products", "buttons", "list"]
+    kind: Literal["text", "products", "buttons", "list", "place_request"]
     text: str = ""
     items: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()

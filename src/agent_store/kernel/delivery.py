@@ -125,5 +125,10 @@ def backoff(
     return max(delay, hint) if hint is not None else delay
 
 
+def patience(subscription: Subscription, wait: timedelta | None) -> timedelta:
+    """What was asked for and up to a tenth more, so that those who wait for the same do not come at once."""
+    return (wait if wait is not None else subscription.backoff) * (1 + random.random() / 10)
+
+
 def stopping() -> TemporaryError:
     return TemporaryError("this process is stopping; another one takes it", code="draining")

@@ -6,7 +6,7 @@ problem details.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 class StoreError(Exception):
@@ -55,6 +55,28 @@ class TemporaryError(StoreError):
     @property
     def away(self) -> bool:
         return self.code in AWAY
+
+
+class Later(TemporaryError):
+    """Nothing has failed, only it is not the time yet: a limit, an order to wait. Tried again after `retry_after`, and no
+    attempt is used up. From `until` on it is a failure like any other, so that nothing waits for ever unseen."""
+
+    code = "later"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: timedelta | None = None,
+        until: datetime | None = None,
+        code: str | None = None,
+        **details: object,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, code=code, **details)
+        self.until = until
+
+    def counts(self, now: datetime) -> bool:
+        return self.until is not None and now >= self.until
 
 
 class InvalidInput(PermanentError):

@@ -16,8 +16,8 @@ import structlog
 
 from agent_store.kernel import journal
 from agent_store.kernel.contexts import ProcessContext, TransactionContext, World, nobody
-from agent_store.kernel.delivery import MAX_AWAY, MAX_BACKOFF, Delivery, Early, Fate, Lost, backoff
-from agent_store.kernel.errors import PermanentError, StoreError, TemporaryError
+from agent_store.kernel.delivery import MAX_AWAY, MAX_BACKOFF, Delivery, Early, Fate, Lost, backoff, patience
+from agent_store.kernel.errors import Later, PermanentError, StoreError, TemporaryError
 from agent_store.kernel.inbox import Inbox
 from agent_store.kernel.journal import ACCEPTED, DEAD, DONE, PARKED, RETRY
 from agent_store.kernel.metrics import Metrics
@@ -36,7 +36,7 @@ soon as what fails."""
 PROCESS_LIMIT = 256
 """Processes that run at the same time: a model or a Graph call each, so memory and sockets are bounded."""
 
-_FATES: dict[str, Fate] = {"retried": "again", "early": "again", "parked": "parked", "dead": "ended"}
+_FATES: dict[str, Fate] = {"retried": "again", "later": "again", "early": "again", "parked": "parked", "dead": "ended"}
 
 
 class Handling:
@@ -90,6 +90,8 @@ class Handling:
                 delivery.attempts += 1
                 reason = "crash" if error.code == "crash" else "permanent"
                 delivery.ending = partial(self._bury, delivery, reason, _say(error))
+            except Later as error:
+                delivery.ending = self._not_yet(delivery, error)
             except Exception as error:  # noqa: BLE001  # any other failure may pass: counted, retried, in the end dead
                 span.fail(code_of(error))
                 delivery.ending = self._failed(delivery, error)
@@ -235,6 +237,13 @@ class Handling:
         hint = temporary.retry_after if temporary is not None else None
         return partial(self._retry, delivery, backoff(subscription, delivery.attempts, hint, longest), reason)
 
+    def _not_yet(self, delivery: Delivery, error: Later) -> Callable[[], Awaitable[str]]:
+        """What is to be written when its time has not come: it is tried again, and nothing is counted."""
+        if error.counts(self._world.clock.now()):
+            return self._failed(delivery, error)
+        delay = patience(delivery.subscription, error.retry_after)
+        return partial(self._retry, delivery, delay, _say(error), "later")
+
     async def _park(self, delivery: Delivery) -> str:
         """Keep an early event durably, out of its lane's way, until its turn or until it has waited long enough."""
         now = self._world.clock.now()
@@ -254,7 +263,7 @@ class Handling:
         self._parking.hold(delivery, due)
         return "parked"
 
-    async def _retry(self, delivery: Delivery, delay: timedelta, reason: str) -> str:
+    async def _retry(self, delivery: Delivery, delay: timedelta, reason: str, outcome: str = "retried") -> str:
         due = self._world.clock.now() + delay
 
         async def work(unit: Unit) -> None:
@@ -265,7 +274,7 @@ class Handling:
         delivery.note()
         delivery.rest()
         delivery.not_before = due
-        return "retried"
+        return outcome
 
     async def _bury(self, delivery: Delivery, reason: str, error: str) -> str:
         """Dead letter and inbox row in one commit; the partition goes on."""

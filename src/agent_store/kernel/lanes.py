@@ -21,6 +21,14 @@ SLOW_ROOM = 2
 Key = tuple[str, str]
 
 
+def _lane_of(delivery: Delivery) -> Key:
+    """A partition's events stand in one lane, those of a subscription `aside` in another, which no partition's name has."""
+    partition = delivery.event.partition
+    if delivery.subscription.aside:
+        partition = f"\n{delivery.event.type}\n{partition}"
+    return delivery.consumer.name, partition
+
+
 class Ends(Protocol):
     """Who is told that a delivery is out of its lane for good."""
 
@@ -73,7 +81,7 @@ class Lanes:
         """Put it at the end of its lane."""
         if not delivery.known:
             self._metrics.received(delivery.consumer.name, delivery.event.type)
-        key = (delivery.consumer.name, delivery.event.partition)
+        key = _lane_of(delivery)
         lane = self._lanes.get(key)
         if lane is not None:
             lane.waiting.append(delivery)

@@ -11,7 +11,7 @@ class Metrics(Protocol):
     def received(self, consumer: str, type: str) -> None: ...
 
     def handled(self, consumer: str, type: str, outcome: str, seconds: float) -> None:
-        """`outcome`: done, duplicate, retried, parked, dead."""
+        """`outcome`: done, duplicate, retried, later, parked, dead."""
         ...
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
