@@ -50,7 +50,8 @@ async def test_the_page_speaks_the_payments_language(language: Language) -> None
         await till.ask(language=language)
         text = TEXTS[language]
         answer = await client.get(till.link.link)
-        assert text["choose"] in answer.text
+        assert text["or_card"] in answer.text
+        assert text["pix_title"] in answer.text
         assert f'<html lang="{text["lang"]}">' in answer.text
 
 

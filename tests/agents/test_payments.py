@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 import pytest
 from sqlalchemy import select
 
 from agent_store.adapters.payments.mock import MockPaymentProvider
 from agent_store.agents.payments.agent import payments
-from agent_store.agents.payments.ports import ChargeOutcome, PaymentProvider, RefundOutcome
+from agent_store.agents.payments.ports import ChargeOutcome, PaymentProvider, PixCharge, RefundOutcome
 from agent_store.agents.payments.settings import PaymentsSettings
 from agent_store.agents.payments.tables import attempts
 from agent_store.agents.payments.tables import payments as table
@@ -62,7 +62,7 @@ class Till:
             clock=self.clock,
         )
 
-    async def __aenter__(self) -> Till:
+    async def __aenter__(self) -> Self:
         await self.store.__aenter__()
         return self
 
@@ -115,6 +115,9 @@ class Slow:
         await self.go.wait()
         return await self._mock.charge(token, amount, idempotency_key)
 
+    async def pix(self, txid: str, amount: Money, expires_at: datetime) -> PixCharge | None:
+        return await self._mock.pix(txid, amount, expires_at)
+
     async def refund(self, reference: str, amount: Money, idempotency_key: str) -> RefundOutcome:
         return await self._mock.refund(reference, amount, idempotency_key)
 
@@ -128,6 +131,9 @@ class Forgetful:
 
     async def charge(self, token: str, amount: Money, idempotency_key: str) -> ChargeOutcome:
         return await self._lose(lambda: self._mock.charge(token, amount, idempotency_key))
+
+    async def pix(self, txid: str, amount: Money, expires_at: datetime) -> PixCharge | None:
+        return await self._mock.pix(txid, amount, expires_at)
 
     async def refund(self, reference: str, amount: Money, idempotency_key: str) -> RefundOutcome:
         return await self._lose(lambda: self._mock.refund(reference, amount, idempotency_key))

@@ -1,4 +1,4 @@
-"""Payments: links, intents, test cards, refunds."""
+"""Payments: links, intents, test cards, Pix, refunds."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ class PixCode(Shape):
     image: str
     """The same as a QR code, PNG: a path of the store's own (`/media/pix/…`)."""
     txid: str
+    """The provider's name of the charge (Pix API), which the code itself doesn't hold."""
 
 
 class PaymentLinkCreated(
@@ -119,6 +120,28 @@ class PaymentRefunded(
     reason: str
 
 
+SurplusReason = Literal["paid_twice", "wrong_amount"]
+
+
+class PaymentSurplus(Event, type="store.payment.surplus", topic="order", subject="payment_id", partition="customer_id"):
+    """Command of `payments` to itself: money came that the payment has no place for (a card and a Pix at once, another
+    amount), so give it back. `reference` is the provider's name of it."""
+
+    payment_id: str
+    customer_id: CustomerId
+    reference: str
+    amount: Money
+    reason: SurplusReason
+
+
+class PaymentSurplusRefunded(
+    PaymentFact, type="store.payment.surplus.refunded", topic="order", subject="order_id", partition="customer_id"
+):
+    """Such money went back; the order stands as it stood. `amount` is what went back."""
+
+    reason: SurplusReason
+
+
 class CardSubmitted(
     Event, type="store.payment.card.submitted", topic="order", subject="payment_id", partition="customer_id"
 ):
@@ -145,7 +168,9 @@ class PaymentView(Shape):
 
 
 class GetPendingPayment(Tool[PaymentView | None], name="payments.pending"):
-    """The customer's newest payment that is still open or processing; null when there is none."""
+    """The customer's newest payment that is still open or processing; null when there is none.
+
+    `pix.copy_paste`, where it is there, is a code for a bank's app: repeat it letter by letter, or not at all."""
 
 
 class SubmitTestCard(Tool[PaymentView], name="payments.submit_test_card", writes=True):
@@ -179,6 +204,14 @@ class GetPaymentPage(Tool[PaymentPage], name="payments.page"):
 
     payment_id: str
     token: str = Field(max_length=128)
+
+
+class GetPixCode(Tool[PixCode], name="payments.pix_code"):
+    """A payment's Pix code, for who shows it as a picture. `key` is the picture's own secret (it opens no payment page):
+    not-found when it is not the payment's, or there is no Pix for it."""
+
+    payment_id: str
+    key: str = Field(max_length=128)
 
 
 class SubmitOnPage(Tool[PaymentPage], name="payments.submit_on_page", writes=True):

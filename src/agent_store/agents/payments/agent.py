@@ -1,4 +1,4 @@
-"""Payments: links, attempts, test cards, refunds."""
+"""Payments: links, attempts, test cards, Pix, refunds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from agent_store.contracts.payments import (
     CardSubmitted,
     GetPaymentPage,
     GetPendingPayment,
+    GetPixCode,
     PaymentExpiryDue,
     PaymentPage,
     PaymentRefund,
     PaymentRequest,
+    PaymentSurplus,
     PaymentView,
+    PixCode,
     SubmitOnPage,
     SubmitTestCard,
 )
@@ -23,7 +26,7 @@ from agent_store.kernel.context import Context
 payments = Agent("payments", tables=metadata)
 
 
-@payments.on(PaymentRequest)
+@payments.process(PaymentRequest)
 async def request(event: PaymentRequest, ctx: Context) -> None:
     await service.request(ctx, event)
 
@@ -48,6 +51,11 @@ async def refund(event: PaymentRefund, ctx: Context) -> None:
     await service.refund(ctx, event)
 
 
+@payments.process(PaymentSurplus)
+async def give_back(event: PaymentSurplus, ctx: Context) -> None:
+    await service.give_back(ctx, event)
+
+
 @payments.tool(GetPendingPayment)
 async def pending(_: GetPendingPayment, ctx: Context) -> PaymentView | None:
     return await service.pending(ctx)
@@ -61,6 +69,11 @@ async def submit_test_card(call: SubmitTestCard, ctx: Context) -> PaymentView:
 @payments.tool(GetPaymentPage)
 async def page(call: GetPaymentPage, ctx: Context) -> PaymentPage:
     return await service.page(ctx, call)
+
+
+@payments.tool(GetPixCode)
+async def pix_code(call: GetPixCode, ctx: Context) -> PixCode:
+    return await service.pix_code(ctx, call)
 
 
 @payments.tool(SubmitOnPage)

@@ -1,24 +1,28 @@
 """The payment page: what a customer's link opens. The link's token is the credential, so nothing here knows a customer.
 
-No card number can be typed in: the page offers the test codes and nothing else.
+No card number can be typed in: the page offers the test codes and nothing else. And the webhook of a provider, which tells here
+of money that came in by Pix; it is answered 200 only after that is committed.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader
 
+from agent_store.agents.payments import service
+from agent_store.agents.payments.ports import Callbacks, PixPayer
 from agent_store.agents.payments.texts import CARDS, TEXTS
 from agent_store.contracts.common import Language
 from agent_store.contracts.payments import GetPaymentPage, PaymentPage, SubmitOnPage
-from agent_store.kernel.errors import Conflict, InvalidInput, KeyReused, NotFound
+from agent_store.kernel.context import Context
+from agent_store.kernel.errors import Conflict, InvalidInput, KeyReused, NotFound, PermanentError
 from agent_store.kernel.ids import derived_id
 from agent_store.kernel.tool import Principal, Tool
 
@@ -30,14 +34,29 @@ _pages = Environment(
 
 
 class ToolCaller(Protocol):
-    """What the page needs of the store: calling a tool. `kernel.runtime.Runtime` is one."""
+    """What the page and the webhook need of the store. `kernel.runtime.Runtime` is one."""
 
     async def call(self, tool: Tool[R], principal: Principal | None = None, *, key: str | None = None) -> R: ...
 
+    async def transact(self, consumer_name: str, change: Callable[[Context], Awaitable[R]]) -> R: ...
 
-def router(calls: ToolCaller) -> APIRouter:
-    """`GET` and `POST /pay/{payment_id}`, `GET /pay/{payment_id}/status`."""
+
+LONGEST_CALLBACK = 65_536
+
+
+class _TooLarge(PermanentError):
+    code = "too-large"
+    status = 413
+
+
+def router(calls: ToolCaller, *, callbacks: Callbacks | None = None, payer: PixPayer | None = None) -> APIRouter:
+    """`GET` and `POST /pay/{payment_id}`, `GET /pay/{payment_id}/status`; `POST /webhooks/payments/{provider}` with
+    `callbacks`; with a `payer`, where no money moves, `POST /pay/{payment_id}/pix`."""
     routes = APIRouter(tags=["payment page"])
+    if callbacks is not None:
+        _add_webhook(routes, calls, callbacks)
+    if payer is not None:
+        _add_simulated_pix(routes, calls, payer)
 
     @routes.get("/pay/{payment_id}", response_class=HTMLResponse)
     async def show(
@@ -51,7 +70,12 @@ def router(calls: ToolCaller) -> APIRouter:
             page = await calls.call(GetPaymentPage(payment_id=payment_id, token=token))
         except NotFound:
             return _html("unknown.html", 404, _language_of(request), {})
-        return _html("pay.html", 200, page.language, {"page": page, "token": token, "note": note, **_shown(page)})
+        return _html(
+            "pay.html",
+            200,
+            page.language,
+            {"page": page, "token": token, "note": note, "simulated": payer is not None, **_shown(page)},
+        )
 
     @routes.post("/pay/{payment_id}", response_class=RedirectResponse, status_code=303)
     async def pay(
@@ -102,6 +126,51 @@ def router(calls: ToolCaller) -> APIRouter:
     return routes
 
 
+def _add_webhook(routes: APIRouter, calls: ToolCaller, callbacks: Callbacks) -> None:
+    @routes.post("/webhooks/payments/{provider}")
+    async def told(provider: str, request: Request) -> JSONResponse:
+        """A provider tells of Pix that came in. Each is one transaction and counts once, so that a delivery that failed in
+        the middle may come again as it is."""
+        if provider != callbacks.name:
+            raise NotFound(f"no payment provider {provider!r} is set")
+        received = callbacks.read(request.headers, await _body(request))
+        outcomes = [
+            await calls.transact("payments", lambda ctx, one=one: service.pix_received(ctx, one)) for one in received
+        ]
+        return JSONResponse({"received": outcomes}, headers={"Cache-Control": "no-store"})
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST_CALLBACK:
+            raise _TooLarge(f"a callback has at most {LONGEST_CALLBACK} bytes")
+    return bytes(body)
+
+
+def _add_simulated_pix(routes: APIRouter, calls: ToolCaller, payer: PixPayer) -> None:
+    @routes.post("/pay/{payment_id}/pix", response_class=RedirectResponse, status_code=303)
+    async def pay_pix(
+        payment_id: str, request: Request, token: Annotated[str, Form(alias="t", max_length=128)]
+    ) -> Response:
+        """As if the customer's bank paid. The page hears of it as it would of any: when the provider calls back."""
+        note = "pix"
+        try:
+            page = await calls.call(GetPaymentPage(payment_id=payment_id, token=token))
+            if page.pix is None or _shown(page)["state"] not in ("open", "processing"):
+                note = "late"
+            else:
+                await payer.pay(page.pix.txid)
+        except Conflict:
+            note = "late"
+        except NotFound:
+            return _html("unknown.html", 404, _language_of(request), {})
+        # Relative: the page stands one step above this address.
+        query = urlencode({"t": token, "n": note})
+        return RedirectResponse(f"../{quote(payment_id, safe='')}?{query}", status_code=303, headers=_headers(None))
+
+
 def _shown(page: PaymentPage) -> dict[str, Any]:
     """An open link whose time is over is shown as expired, also in the moment before its timer has said so."""
     late = page.state == "open" and page.now >= page.expires_at
@@ -121,7 +190,7 @@ def _html(template: str, status: int, language: Language, values: Mapping[str, A
 def _headers(nonce: str | None) -> dict[str, str]:
     """Nothing is cached, framed, sniffed or told to others; only what carries this answer's nonce is style or script."""
     own = (
-        f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; form-action 'self'; "
+        f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; img-src 'self'; form-action 'self'; "
         if nonce
         else ""
     )

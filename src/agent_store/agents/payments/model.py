@@ -1,7 +1,11 @@
 """A payment as a pure state machine, and what a customer can do about each failure.
 
     open ⇄ processing → paid → refunded
-     └──────────┴─────→ expired, cancelled
+     └──────────┴─────→ expired, cancelled → paid, by a Pix that came late
+
+A card and a Pix may be paid at the same time: the first that is captured pays, whatever comes after it is a surplus and
+goes back. A Pix can come in until the end and later: nothing but its code holds it up, so money is taken as paid in any state
+that is not paid, and orders decide what becomes of it.
 
 While a charge is in flight nobody knows whether the money moves, so neither the end of the link nor a cancelled order
 ends the payment then: it is kept in `closing`, and the charge's outcome decides. Money that comes in after that is a
@@ -10,12 +14,14 @@ late capture; a charge that fails then ends the payment.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from agent_store.contracts.common import Language
-from agent_store.contracts.payments import FailureCode
+from agent_store.contracts.payments import FailureCode, SurplusReason
 from agent_store.kernel.errors import Conflict
 from agent_store.kernel.ids import ConversationId, CustomerId, OrderId
 from agent_store.kernel.money import Money
@@ -41,10 +47,21 @@ def suggestions(failure: FailureCode, via: Via) -> tuple[str, ...]:
     return ways
 
 
+def txid_of(payment_id: str) -> str:
+    """The name of a payment's Pix charge with the provider: 32 letters and digits, the same however often it is asked for."""
+    return UUID(payment_id).hex
+
+
+def picture_key(secret: str) -> str:
+    """The secret of the QR picture's address. It travels to whoever fetches pictures, so it must not open the page."""
+    return hmac.digest(secret.encode(), b"pix.png", "sha256").hex()[:32]
+
+
 @dataclass(slots=True)
 class Payment:
     """`secret` is the link's token; `asked`: the provider was asked for the current attempt (or is about to be), so
-    that money may move; `reference` is the provider's name of the captured charge."""
+    that money may move; `reference` is the provider's name of the captured charge. `txid` names the Pix charge, where there
+    may be one, and `pix` is its code once the provider has made it."""
 
     id: str
     order_id: OrderId
@@ -67,6 +84,8 @@ class Payment:
     via: Via | None = None
     last_failure: FailureCode | None = None
     reference: str | None = None
+    txid: str | None = None
+    pix: str | None = None
 
     def submit(self, via: Via, at: datetime, max_attempts: int) -> int:
         """Begin an attempt; returns its number, from 1. Raises Conflict that says why there is none to begin."""
@@ -122,6 +141,20 @@ class Payment:
             self.state = "open"
             self.updated_at = at
         return True
+
+    def surplus(self, reference: str) -> bool:
+        """The payment is paid by other money than this."""
+        return self.state in ("paid", "refunded") and reference != self.reference
+
+    def pix_received(self, reference: str, amount: Money, at: datetime) -> SurplusReason | None:
+        """Money came in by Pix: it pays, also after the end and while a card is being charged; or it is a surplus."""
+        if amount != self.amount:
+            return "wrong_amount"
+        if self.state in ("paid", "refunded"):
+            return "paid_twice"
+        self.state, self.closing, self.reference, self.last_failure = "paid", None, reference, None
+        self.updated_at = at
+        return None
 
     def expire(self, at: datetime) -> bool:
         """The link's time is over. True when the payment ends by it now."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from agent_store.agents.payments.model import Payment, Via
-from agent_store.agents.payments.tables import attempts, gone, payments
+from agent_store.agents.payments.tables import attempts, gone, payments, receipts
 from agent_store.kernel.context import Repository, Row
 from agent_store.kernel.ids import ConversationId, CustomerId, OrderId
 from agent_store.kernel.money import Money
@@ -18,6 +18,7 @@ _BY_ID = select(payments).where(payments.c.id == bindparam("p_id"))
 _LOCK = _BY_ID.with_for_update()
 _BY_ORDER = select(payments).where(payments.c.order_id == bindparam("p_order"))
 _LOCK_ORDER = _BY_ORDER.with_for_update()
+_LOCK_TXID = select(payments).where(payments.c.txid == bindparam("p_txid")).with_for_update()
 _PENDING = (
     select(payments)
     .where(payments.c.customer_id == bindparam("p_customer"), payments.c.state.in_(("open", "processing")))
@@ -26,7 +27,7 @@ _PENDING = (
 )
 _LOCK_PENDING = _PENDING.with_for_update()
 _INSERT = insert(payments).on_conflict_do_nothing()
-_CHANGING = ("state", "closing", "attempts", "asked", "via", "last_failure", "reference", "updated_at")
+_CHANGING = ("state", "closing", "attempts", "asked", "via", "last_failure", "reference", "pix", "updated_at")
 _UPDATE = (
     update(payments)
     .where(payments.c.id == bindparam("p_id"))
@@ -43,6 +44,8 @@ _END_ATTEMPT = (
     .values(outcome=bindparam("p_outcome"), reference=bindparam("p_reference"), ended_at=bindparam("p_at"))
 )
 _INSERT_GONE = insert(gone).on_conflict_do_nothing()
+_INSERT_RECEIPT = insert(receipts).on_conflict_do_nothing()
+_RECEIPT = select(receipts).where(receipts.c.reference == bindparam("p_reference"))
 
 
 class Payments(Repository):
@@ -58,6 +61,9 @@ class Payments(Repository):
 
     async def of_order_for_update(self, order_id: OrderId) -> Payment | None:
         return _read(await self.db.first(_LOCK_ORDER, {"p_order": order_id}))
+
+    async def of_txid_for_update(self, txid: str) -> Payment | None:
+        return _read(await self.db.first(_LOCK_TXID, {"p_txid": txid}))
 
     async def pending(self, customer_id: CustomerId) -> Payment | None:
         """The newest that is open or processing."""
@@ -83,6 +89,7 @@ class Payments(Repository):
             "link": payment.link,
             "expires_at": payment.expires_at,
             "created_at": payment.created_at,
+            "txid": payment.txid,
             **_changing(payment),
         }
         return await self.db.run(_INSERT, values) == 1
@@ -112,6 +119,26 @@ class Payments(Repository):
     async def close_question(self, order_id: OrderId, at: datetime) -> bool:
         """No link is made for this order from now on. False when that was so already."""
         return await self.db.run(_INSERT_GONE, {"order_id": order_id, "at": at}) == 1
+
+    async def receipt(self, reference: str) -> tuple[str, int] | None:
+        """Of which payment the money with this end-to-end id was, and how much, in minor units."""
+        row = await self.db.first(_RECEIPT, {"p_reference": reference})
+        return None if row is None else (row["payment_id"], row["amount_minor"])
+
+    async def add_receipt(
+        self, reference: str, payment_id: str, amount: Money, outcome: str, paid_at: datetime, at: datetime
+    ) -> None:
+        await self.db.run(
+            _INSERT_RECEIPT,
+            {
+                "reference": reference,
+                "payment_id": payment_id,
+                "amount_minor": amount.minor,
+                "outcome": outcome,
+                "paid_at": paid_at,
+                "at": at,
+            },
+        )
 
 
 def _changing(payment: Payment) -> dict[str, Any]:
@@ -143,4 +170,6 @@ def _read(row: Row | None) -> Payment | None:
         via=row["via"],
         last_failure=row["last_failure"],
         reference=row["reference"],
+        txid=row["txid"],
+        pix=row["pix"],
     )

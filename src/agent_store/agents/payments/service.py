@@ -7,16 +7,19 @@ import re
 import secrets
 from typing import Any
 
-from agent_store.agents.payments.model import Payment, Via, suggestions
-from agent_store.agents.payments.ports import ChargeOutcome, PaymentProvider, RefundOutcome
+from agent_store.agents.payments import pix
+from agent_store.agents.payments.model import Payment, Via, picture_key, suggestions, txid_of
+from agent_store.agents.payments.ports import ChargeOutcome, PaymentProvider, PixCharge, PixReceived, RefundOutcome
 from agent_store.agents.payments.repository import Payments
 from agent_store.agents.payments.settings import PaymentsSettings
 from agent_store.contracts.brands import Directory
+from agent_store.contracts.common import Shape
 from agent_store.contracts.payments import (
     TEST_CARDS,
     CancelPayment,
     CardSubmitted,
     GetPaymentPage,
+    GetPixCode,
     PaymentExpired,
     PaymentExpiryDue,
     PaymentFact,
@@ -27,23 +30,57 @@ from agent_store.contracts.payments import (
     PaymentRefunded,
     PaymentRequest,
     PaymentSucceeded,
+    PaymentSurplus,
+    PaymentSurplusRefunded,
     PaymentView,
+    PixCode,
     SubmitOnPage,
     SubmitTestCard,
+    SurplusReason,
 )
 from agent_store.kernel.context import Context
-from agent_store.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
-from agent_store.kernel.ids import CustomerId
+from agent_store.kernel.errors import Conflict, Forbidden, InvalidInput, KeyReused, NotFound, StoreError
+from agent_store.kernel.ids import CustomerId, derived_id
+from agent_store.kernel.money import Money
 
 _NEUTRAL = "#444444"
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
+class _Offer(Shape):
+    """What the provider has made for Pix; None: cards only."""
+
+    charge: PixCharge | None = None
+
+
 async def request(ctx: Context, event: PaymentRequest) -> None:
-    """Make the order's payment and its link, once."""
+    """Make the order's payment, once; have its Pix charge made; then tell of the link."""
+
+    async def begin(tx: Context) -> str:
+        return await _make(tx, event)
+
+    payment_id = await ctx.write("make", begin, str)
+    if not payment_id:
+        return  # made before, or cancelled before it was asked for
+    payment = _known(await ctx.get(Payments).find(payment_id))
+    offer = await ctx.step("pix", lambda: _offer(ctx, payment), _Offer) if payment.txid else _Offer()
+
+    async def tell(tx: Context) -> None:
+        payments = tx.get(Payments)
+        made = _known(await payments.for_update(payment_id))
+        made.pix = offer.charge.copy_paste if offer.charge else None
+        await payments.save(made)
+        if made.state in ("open", "processing"):  # else the order is gone, or its time is over, and that has been told
+            _emit(tx, made, PaymentLinkCreated, link=made.link, expires_at=made.expires_at, pix=_pix(made))
+
+    await ctx.write("tell", tell)
+
+
+async def _make(ctx: Context, event: PaymentRequest) -> str:
+    """The new payment's id; "" when there is none to make."""
     payments, now = ctx.get(Payments), ctx.now()
     if not await payments.close_question(event.order_id, now):
-        return  # made before, or cancelled before it was asked for
+        return ""
     payment_id, secret = ctx.new_id(), secrets.token_urlsafe(24)
     payment = Payment(
         id=payment_id,
@@ -60,16 +97,99 @@ async def request(ctx: Context, event: PaymentRequest) -> None:
         expires_at=event.expires_at,
         created_at=now,
         updated_at=now,
+        txid=txid_of(payment_id) if event.amount.currency == "BRL" else None,
     )
     if not await payments.add(payment):
-        return
-    _emit(ctx, payment, PaymentLinkCreated, link=payment.link, expires_at=payment.expires_at)
+        return ""
     ctx.emit(
         PaymentExpiryDue(payment_id=payment.id, customer_id=payment.customer_id),
         at=payment.expires_at,
         brand=payment.brand,
         channel=payment.channel,
     )
+    return payment_id
+
+
+async def _offer(ctx: Context, payment: Payment) -> _Offer:
+    """A provider that has no Pix, or none at the moment, takes nothing from the link: it is paid by card then."""
+    try:
+        charge = await ctx.use(PaymentProvider).pix(payment.txid or "", payment.amount, payment.expires_at)
+        if charge is not None and pix.read(charge.copy_paste).amount not in (None, payment.amount):
+            raise InvalidInput(f"the code is not for {payment.amount}")
+    except StoreError as error:
+        ctx.log.warning("pix.not_offered", payment_id=payment.id, code=error.code, why=error.message)
+        return _Offer()
+    return _Offer(charge=charge)
+
+
+async def pix_received(ctx: Context, received: PixReceived) -> str:
+    """Money that a provider tells of, once an end-to-end id: "paid"; "known" when it was told before; the reason when it goes
+    back; "unknown" when it is for no payment of ours.
+
+    Raises KeyReused when the same money is told of as another amount or for another payment.
+    """
+    payments, now = ctx.get(Payments), ctx.now()
+    payment = await payments.of_txid_for_update(received.txid)
+    before = await payments.receipt(received.reference)
+    if before is not None:
+        if payment is None or before != (payment.id, received.amount.minor):
+            raise KeyReused(f"Pix {received.reference} was told of before with other data: look into it by hand")
+        return "known"
+    if payment is None:
+        ctx.log.warning("pix.unknown", txid=received.txid, reference=received.reference)
+        return "unknown"
+    late = payment.state == "expired" or payment.closing == "expired" or received.paid_at >= payment.expires_at
+    surplus = payment.pix_received(received.reference, received.amount, now)
+    outcome = surplus or "paid"
+    await payments.add_receipt(received.reference, payment.id, received.amount, outcome, received.paid_at, now)
+    if surplus is None:
+        await payments.save(payment)
+        _emit(ctx, payment, PaymentSucceeded, method="pix", captured_at=received.paid_at, late=late)
+    else:
+        _give_back(ctx, payment, received.reference, received.amount, surplus)
+    ctx.log.info("pix.received", payment_id=payment.id, outcome=outcome, late=late)
+    return outcome
+
+
+def _give_back(ctx: Context, payment: Payment, reference: str, amount: Money, reason: SurplusReason) -> None:
+    ctx.emit(
+        PaymentSurplus(
+            payment_id=payment.id,
+            customer_id=payment.customer_id,
+            reference=reference,
+            amount=amount,
+            reason=reason,
+        ),
+        brand=payment.brand,
+        channel=payment.channel,
+        id=derived_id("surplus", payment.id, reference),
+    )
+
+
+async def give_back(ctx: Context, event: PaymentSurplus) -> None:
+    """Return money that the payment has no place for; what the order was paid with stays."""
+    payment = _known(await ctx.get(Payments).find(event.payment_id))
+    provider = ctx.use(PaymentProvider)
+    key = f"{payment.id}:surplus:{event.reference}"
+    outcome = await ctx.step("refund", lambda: provider.refund(event.reference, event.amount, key), RefundOutcome)
+
+    async def tell(tx: Context) -> None:
+        _emit(tx, payment, PaymentSurplusRefunded, amount=event.amount, reason=event.reason)
+        tx.log.info("payment.surplus_refunded", payment_id=payment.id, reference=outcome.reference, why=event.reason)
+
+    await ctx.write("tell", tell)
+
+
+async def pix_code(ctx: Context, call: GetPixCode) -> PixCode:
+    """Raises NotFound for an unknown payment, a wrong key and a payment without Pix alike."""
+    payment = await ctx.get(Payments).find(call.payment_id)
+    expected = picture_key(payment.secret if payment else "-")
+    if not hmac.compare_digest(expected.encode(), call.key.encode()) or payment is None:
+        raise NotFound("there is no such picture")
+    code = _pix(payment)
+    if code is None:
+        raise NotFound("there is no such picture")
+    return code
 
 
 async def expire(ctx: Context, payment_id: str) -> None:
@@ -151,10 +271,10 @@ async def charge(ctx: Context, event: CardSubmitted) -> None:
         before = payment.state
         wanted = payment.may_charge(event.attempt, tx.now())
         await payments.save(payment)
-        if payment.state != before:
+        if not wanted:  # its time is over, or a Pix has come in; an attempt that has ended stays as it ended
             await payments.end_attempt(payment.id, event.attempt, "not_charged", None, tx.now())
-            if payment.state == "expired":
-                _emit(tx, payment, PaymentExpired)
+        if payment.state == "expired" and before != "expired":
+            _emit(tx, payment, PaymentExpired)
         return wanted
 
     if not await ctx.write("begin", begin, bool):
@@ -174,7 +294,13 @@ async def _settle(tx: Context, event: CardSubmitted, outcome: ChargeOutcome) -> 
     payments, now = tx.get(Payments), tx.now()
     payment = _known(await payments.for_update(event.payment_id))
     late = payment.closing == "expired" or outcome.at >= payment.expires_at
-    if outcome.failure is None:
+    end = outcome.failure or "captured"
+    if outcome.failure is None and payment.surplus(outcome.reference):
+        end = "surplus"
+        _give_back(tx, payment, outcome.reference, payment.amount, "paid_twice")
+    elif payment.state in ("paid", "refunded"):
+        pass  # paid by Pix meanwhile, and the card took nothing; or this was written down before
+    elif outcome.failure is None:
         if not payment.captured(event.attempt, outcome.reference, now):
             return
         _emit(tx, payment, PaymentSucceeded, method=outcome.method, captured_at=outcome.at, late=late)
@@ -194,9 +320,9 @@ async def _settle(tx: Context, event: CardSubmitted, outcome: ChargeOutcome) -> 
             )
         elif payment.state == "expired":
             _emit(tx, payment, PaymentExpired)
-    await payments.end_attempt(payment.id, event.attempt, outcome.failure or "captured", outcome.reference, now)
+    await payments.end_attempt(payment.id, event.attempt, end, outcome.reference, now)
     await payments.save(payment)
-    tx.log.info("payment.settled", payment_id=payment.id, attempt=event.attempt, outcome=outcome.failure, late=late)
+    tx.log.info("payment.settled", payment_id=payment.id, attempt=event.attempt, outcome=end, late=late)
 
 
 async def refund(ctx: Context, event: PaymentRefund) -> None:
@@ -237,8 +363,7 @@ def _emit(ctx: Context, payment: Payment, kind: type[PaymentFact], **more: Any) 
             payment_id=payment.id,
             brand=payment.brand,
             language=payment.language,
-            amount=payment.amount,
-            **more,
+            **{"amount": payment.amount, **more},
         ),
         brand=payment.brand,
         channel=payment.channel,
@@ -270,6 +395,13 @@ def _of_link(payment: Payment | None, token: str) -> Payment:
     return payment
 
 
+def _pix(payment: Payment) -> PixCode | None:
+    if payment.pix is None or payment.txid is None:
+        return None
+    image = f"/media/pix/{payment.id}.png?t={picture_key(payment.secret)}"
+    return PixCode(copy_paste=payment.pix, image=image, txid=payment.txid)
+
+
 def _view(payment: Payment) -> PaymentView:
     return PaymentView(
         payment_id=payment.id,
@@ -281,6 +413,7 @@ def _view(payment: Payment) -> PaymentView:
         expires_at=payment.expires_at,
         attempts=payment.attempts,
         last_failure=payment.last_failure,
+        pix=_pix(payment),
     )
 
 

@@ -42,6 +42,8 @@ payments = Table(
     Column("via", String(8)),
     Column("last_failure", String(24)),
     Column("reference", Text),
+    Column("txid", String(40)),
+    Column("pix", Text),
     Column("expires_at", UtcTime, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
@@ -51,6 +53,7 @@ payments = Table(
     CheckConstraint("state NOT IN ('paid', 'refunded') OR reference IS NOT NULL", name="payments_paid_has_charge"),
     CheckConstraint("closing IS NULL OR state = 'processing'", name="payments_closing_in_flight"),
     Index("payments_by_customer", "customer_id", "state", "created_at"),
+    Index("payments_by_txid", "txid", unique=True),
 )
 
 attempts = Table(
@@ -64,7 +67,20 @@ attempts = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
 )
-"""`outcome` is "captured", a failure code, or "not_charged" when it was given up before the provider was asked."""
+"""`outcome` is "captured", a failure code, "not_charged" when it was given up before the provider was asked, or "surplus" when
+the payment had been paid by other money meanwhile."""
+
+receipts = Table(
+    "payments_receipts",
+    metadata,
+    Column("reference", String(64), primary_key=True),
+    Column("payment_id", String(64), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("paid_at", UtcTime, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+"""Every Pix that a provider has told of, once (`reference` is its end-to-end id): "paid", or why it goes back."""
 
 gone = Table(
     "payments_gone",
@@ -92,3 +108,22 @@ provider_movements = Table(
     UniqueConstraint("reference", name="payments_provider_reference_once"),
 )
 """The journal of the provider that moves no money (`adapters.payments.mock`); nothing else reads or writes it."""
+
+provider_pix = Table(
+    "payments_provider_pix",
+    metadata,
+    Column("txid", String(40), primary_key=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("copy_paste", Text, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("reference", String(64)),
+    Column("paid_minor", BigInteger),
+    Column("paid_at", UtcTime),
+    Column("told_at", UtcTime),
+    CheckConstraint("amount_minor > 0", name="payments_provider_pix_positive"),
+    CheckConstraint("(reference IS NULL) = (paid_at IS NULL)", name="payments_provider_pix_paid"),
+    Index("payments_provider_pix_untold", "told_at", "paid_at"),
+)
+"""That provider's Pix charges: made, paid by a customer's bank that is one, and told to the store (`told_at`)."""
