@@ -21,7 +21,7 @@ ARGS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = need("chromium")
     with sync_playwright() as play:
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serve() -> Iterator[Callable[..., str]]:
     """`serve("tests.browser.some_server", *arguments)` runs it with a free port first; gives its address once it answers."""
     processes: list[subprocess.Popen[bytes]] = []

@@ -1,30 +1,33 @@
-"""A server for the browser test of `/simulator`: the real simulator, and a small store behind it that answers by rote.
+"""A server for the browser test of `/simulator`: the page on a phone in memory.
 
-Run as a module; arguments: port, data folder. `POST /speak?text=…` makes the store write to the first customer.
+Run as a module; argument: port. `POST /put` (JSON: kind, text and the other fields of a bubble) makes the store write,
+`POST /change/<wamid>` changes a message, `POST /typing`, `GET /told` says what the phone was asked to do.
 """
 
 from __future__ import annotations
 
-import asyncio
+import io
+import math
+import struct
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+import wave
+from collections.abc import Sequence
+from typing import Any, get_type_hints
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import RedirectResponse
 from nicegui import ui
+from pydantic import TypeAdapter
 
 from agent_store.adapters.http.auth import COOKIE, StaffAuth
-from agent_store.adapters.whatsapp.simulator import Simulator, simulator_router
-from agent_store.agents.whatsapp.model import Inbound, parse
-from agent_store.agents.whatsapp.phone import ShopNumber
+from agent_store.agents.whatsapp.phone import Bubble
 from agent_store.console.simulator import register_simulator_page
 from agent_store.contracts.brands import Brand, SharedNumber
+from tests.browser.fake_phone import FakePhone
 
 TOKEN = "browser-test"
+_FIELDS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in get_type_hints(Bubble).items()}
 
 
 class Brands:
@@ -51,69 +54,67 @@ class Brands:
         return ""
 
 
-NUMBERS = (
-    ShopNumber("1", "Moda", "Luna", "+55 11 3000-0001", "fashion", "👗", "#c2185b"),
-    ShopNumber("2", "Livros", "Iara", "+55 11 3000-0002", "books", "📚", "#ffd54f"),
+SQUARE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#d98ca8"/>'
+    '<path d="M3.5 1h2l.4 2L7 8H2l1.1-5z" fill="#a52752"/></svg>'
 )
-SQUARE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#36c"/></svg>'
 
 
-def replies(message: Inbound) -> list[dict[str, Any]]:
-    if message.content.payload == "sizes":
-        rows = [{"id": "size-m", "title": "Tamanho M", "description": "Últimas 2"}]
-        action = {"button": "Ver tamanhos", "sections": [{"rows": rows}]}
-        return [{"type": "interactive", "interactive": {"type": "list", "body": {"text": "Qual?"}, "action": action}}]
-    if message.content.payload:
-        return [{"type": "text", "text": {"body": f"Anotei *{message.content.text}* <script>alert(1)</script>"}}]
-    buttons = [{"type": "reply", "reply": {"id": "sizes", "title": "Tamanhos"}}]
-    return [
-        {"type": "image", "image": {"link": "http://shop.example/media/products/a.svg", "caption": "Vestido Aurora"}},
-        {
-            "type": "interactive",
-            "interactive": {"type": "button", "body": {"text": "?"}, "action": {"buttons": buttons}},
-        },
-    ]
+def tone(seconds: float = 3.2, rate: int = 8000) -> bytes:
+    """A sound that swells and fades, as WAV."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        loud = (abs(math.sin(at / rate * 5.1)) * math.sin(at / rate * 2400) for at in range(int(seconds * rate)))
+        out.writeframes(b"".join(struct.pack("<h", int(one * 20000)) for one in loud))
+    return file.getvalue()
 
 
-def serve(port: int, folder: Path) -> None:
-    simulator = Simulator(
-        folder / "phones.sqlite3",
-        webhook_url=f"http://127.0.0.1:{port}/webhooks/whatsapp",
-        numbers=lambda: NUMBERS,
-        app_secret="secret",
-        access_token="token",
-    )
+def serve(port: int) -> None:
+    phone = FakePhone()
     auth = StaffAuth(TOKEN)
-    tasks: set[asyncio.Task[None]] = set()
+    app = FastAPI()
+    sound = tone()
 
-    @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncGenerator[None]:
-        await simulator.start()
-        yield
-        await simulator.stop()
+    def read(values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: _FIELDS[name].validate_python(value) if name in _FIELDS else value for name, value in values.items()
+        }
 
-    app = FastAPI(lifespan=life)
+    @app.post("/put")
+    async def put(values: dict[str, Any]) -> str:
+        return phone.put(**read(values)).wamid
 
-    async def answer(message: Inbound) -> None:
-        to = {"to": message.wa_id} if message.wa_id else {"recipient": message.user_id}
-        for reply in replies(message):
-            await simulator.graph_send(message.phone_number_id, {"messaging_product": "whatsapp", **to, **reply})
+    @app.post("/change/{wamid}")
+    async def change(wamid: str, values: dict[str, Any]) -> None:
+        phone.change(wamid, **read(values))
 
-    @app.post("/webhooks/whatsapp")
-    async def hook(request: Request) -> None:
-        for message in parse(await request.body()).messages:
-            task = asyncio.create_task(answer(message))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+    @app.post("/reset")
+    async def reset() -> None:
+        phone.reset()
 
-    @app.post("/speak")
-    async def speak(text: str) -> None:
-        body = {"messaging_product": "whatsapp", "to": "5511900000001", "type": "text", "text": {"body": text}}
-        await simulator.graph_send("2", body)
+    @app.post("/typing")
+    async def typing(on: bool) -> None:
+        (phone.typing.add if on else phone.typing.discard)(("ana", "1"))
+
+    @app.get("/told")
+    async def told() -> dict[str, Any]:
+        return {"trouble": phone.trouble, "news": phone.news, "again": phone.again}
 
     @app.get("/media/products/a.svg")
     async def picture() -> Response:
         return Response(SQUARE, media_type="image/svg+xml")
+
+    @app.get("/simulator/media/tone")
+    async def hum() -> Response:
+        return Response(sound, media_type="audio/wav")
+
+    @app.get("/simulator/media/{name}")
+    async def file(name: str) -> Response:
+        mime_type, content = phone.files[name]
+        return Response(content, media_type=mime_type)
 
     @app.get("/login")
     async def login(token: str, to: str) -> Response:
@@ -122,11 +123,10 @@ def serve(port: int, folder: Path) -> None:
             redirect.set_cookie(COOKIE, auth.cookie_value)
         return redirect
 
-    app.include_router(simulator_router(simulator, authorize=auth))
-    register_simulator_page(simulator, Brands(), authorize=auth)
+    register_simulator_page(phone, Brands(), authorize=auth)
     ui.run_with(app)
     uvicorn.run(app, port=port, log_level="warning")
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Path(sys.argv[2]))
+    serve(int(sys.argv[1]))

@@ -14,17 +14,19 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 from sqlalchemy import select
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from agent_store.adapters.whatsapp.graph import GraphClient
-from agent_store.adapters.whatsapp.simulator import Pace, Simulator, simulator_router
+from agent_store.adapters.whatsapp.management import GraphManagement
+from agent_store.adapters.whatsapp.simulator import Behaviour, Pace, Simulator
+from agent_store.adapters.whatsapp.simulator_http import simulator_router
 from agent_store.agents.whatsapp import intake, tables
 from agent_store.agents.whatsapp.agent import whatsapp
 from agent_store.agents.whatsapp.api import webhook
 from agent_store.agents.whatsapp.model import Delivery
 from agent_store.agents.whatsapp.phone import Bubble, ShopNumber
-from agent_store.agents.whatsapp.ports import WhatsAppApi, WhatsAppSettings
+from agent_store.agents.whatsapp.ports import MediaSettings, WhatsAppApi, WhatsAppSettings
 from agent_store.contracts.brands import Directory
 from agent_store.contracts.whatsapp import (
     OutButtons,
@@ -33,6 +35,7 @@ from agent_store.contracts.whatsapp import (
     OutImage,
     OutList,
     OutText,
+    WhatsAppAccountUpdated,
     WhatsAppMessageReceived,
     WhatsAppMessageSend,
     WhatsAppStatus,
@@ -45,7 +48,7 @@ from tests.support.store import TestStore
 
 NUMBERS = (ShopNumber(FASHION, "Moda", "Luna", "+55 11 3000-0001", "fashion"),)
 STAFF = {"Authorization": "Bearer staff"}
-NOW = Pace(0, 0, 0)
+NOW = Behaviour(pace=Pace(sent=0, delivered=0, read=0), window="open")
 
 
 @asynccontextmanager
@@ -82,8 +85,9 @@ def make(path: Path, url: str, **more: Any) -> Simulator:
         "numbers": lambda: NUMBERS,
         "app_secret": "simulator-secret",
         "access_token": "sim-token",
+        "behaviour": NOW,
     }
-    return Simulator(path / "phones.sqlite3", webhook_url=f"{url}/webhooks/whatsapp", pace=NOW, **(options | more))
+    return Simulator(path / "phones.sqlite3", webhook_url=f"{url}/webhooks/whatsapp", **(options | more))
 
 
 @dataclass
@@ -110,6 +114,11 @@ class World:
         await self.simulator.idle()
         await self.store.settle()
 
+    async def opened(self) -> None:
+        """The first customer has written: the store may answer freely."""
+        await self.simulator.say(self.simulator.people()[0].id, FASHION, "oi")
+        await self.quiet()
+
     def chat(self, person: int = 0) -> list[Bubble]:
         return list(self.simulator.bubbles(self.simulator.people()[person].id, FASHION))
 
@@ -127,7 +136,7 @@ async def world(path: Path) -> AsyncGenerator[World]:
         )
         simulator = make(path, url)
         async with GraphClient(settings) as api:
-            ports = {Directory: Brands(), WhatsAppApi: api, WhatsAppSettings: settings}
+            ports = {Directory: Brands(), WhatsAppApi: api, WhatsAppSettings: settings, MediaSettings: MediaSettings()}
             async with TestStore([whatsapp], ports=ports, clock=SystemClock()) as store:  # type: ignore[arg-type]
 
                 class Intake:
@@ -161,21 +170,23 @@ async def test_what_a_phone_writes_arrives_as_one_message_and_gets_its_ticks(tmp
 
 async def test_a_send_is_followed_by_its_statuses(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
+        await it.opened()
         await it.send(OutText(text="Olá!"))
         statuses = [status.status for status in it.store.events(WhatsAppStatus)]
         assert statuses[-1] == "read"
         assert statuses == sorted(statuses, key=["sent", "delivered", "read"].index)
         (row,) = await it.store.rows(select(tables.sends))
-        assert row["wamid"] == it.chat()[0].wamid
+        assert row["wamid"] == it.chat()[1].wamid
 
 
 async def test_every_kind_of_content_is_shown_and_can_be_tapped(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
+        await it.opened()
         choices = (OutChoice(id="a", title="Azul"), OutChoice(id="b", title="Bege", description="claro"))
         await it.send(OutImage(link="/media/products/aurora.png", caption="Aurora"), 1)
         await it.send(OutButtons(text="Cor?", choices=choices, image="/media/products/aurora.png"), 2)
         await it.send(OutList(text="Cores", button="Ver", choices=choices), 3)
-        image, buttons, rows = it.chat()
+        _, image, buttons, rows = it.chat()
         assert (image.kind, image.text) == ("image", "Aurora")
         assert image.image is not None
         assert image.image.endswith("/media/products/aurora.png")
@@ -184,7 +195,7 @@ async def test_every_kind_of_content_is_shown_and_can_be_tapped(tmp_path: Path) 
         await it.simulator.tap(buttons.wamid, "a")
         await it.simulator.tap(rows.wamid, "b")
         await it.quiet()
-        taps = it.store.events(WhatsAppMessageReceived)
+        _, *taps = it.store.events(WhatsAppMessageReceived)
         assert [(tap.kind, tap.content.payload, tap.context_wamid) for tap in taps] == [
             ("interactive", "a", buttons.wamid),
             ("interactive", "b", rows.wamid),
@@ -221,6 +232,7 @@ async def test_the_api_does_what_the_page_does(tmp_path: Path) -> None:
         assert again.status_code == 409
         said = {"customer": zoe["id"], "phone_number_id": FASHION, "text": "oi"}
         first = (await it.http.post(f"{api}/messages", json=said)).json()
+        await it.quiet()
         chat = f"{api}/customers/{zoe['id']}/chats/{FASHION}/messages"
         waiting = asyncio.create_task(it.http.get(chat, params={"after": first["seq"], "wait": 10}))
         await it.send(OutButtons(text="Leva?", choices=(OutChoice(id="y", title="Sim"),)), to="5511955550000")
@@ -243,6 +255,20 @@ async def test_only_staff_may_write_as_a_customer(tmp_path: Path) -> None:
                 method, f"/simulator/api/{path}", headers={"Authorization": "Bearer x"}, json={}
             )
             assert answer.status_code == 403
+
+
+async def test_news_of_the_account_reaches_the_gateway(tmp_path: Path) -> None:
+    async with world(tmp_path) as it:
+        it.simulator.set_quality(FASHION, quality="RED")
+        it.simulator.set_template("survey", "PAUSED", language="pt_BR")
+        it.simulator.set_account("ACCOUNT_RESTRICTION")
+        await it.quiet()
+        news = [(one.what, one.state, one.severity) for one in it.store.events(WhatsAppAccountUpdated)]
+        assert news == [
+            ("quality", "FLAGGED", "warning"),
+            ("template", "PAUSED", "alert"),
+            ("account", "ACCOUNT_RESTRICTION", "alert"),
+        ]
 
 
 async def test_a_store_that_is_away_gets_its_webhooks_when_it_is_back(tmp_path: Path) -> None:
@@ -374,4 +400,63 @@ async def graph_side(path: Path) -> AsyncGenerator[Callable[[str, Any, str], Any
             )
 
         yield post
+    await simulator.stop()
+
+
+async def test_a_link_is_fetched_when_asked_as_the_platform_does(tmp_path: Path) -> None:
+    app, got = host(), list[Any]()
+
+    @app.post("/webhooks/whatsapp")
+    async def hook(request: Request) -> None:
+        got.append((await request.json())["entry"][0]["changes"][0]["value"]["statuses"][0])
+
+    @app.get("/picture.{form}")
+    async def picture(form: str) -> Response:
+        return Response(b"x", media_type=f"image/{form}")
+
+    async with serving(app) as url:
+        behaviour = Behaviour(pace=Pace(sent=0, delivered=None), window="open", fetch_links=True)
+        simulator = make(tmp_path, url, behaviour=behaviour)
+        await simulator.start()
+        for name in ("picture.png", "picture.svg", "gone.png"):
+            await simulator.graph_send(FASHION, text(type="image", image={"link": f"{url}/{name}"}))
+            await simulator.idle()
+        assert [(one["status"], one.get("errors", [{}])[0].get("code")) for one in got] == [
+            ("sent", None), ("failed", 131053), ("failed", 131053),
+        ]  # fmt: skip
+        await simulator.stop()
+
+
+async def test_the_commands_that_manage_an_account_work_against_it(tmp_path: Path) -> None:
+    app = host()
+    simulator = make(tmp_path, "http://nowhere")
+    app.include_router(simulator_router(simulator, authorize=authorize))
+    body = {
+        "name": "cake_ready", "language": "pt_BR", "category": "UTILITY",
+        "components": [{"type": "BODY", "text": "Seu bolo está pronto."}],
+    }  # fmt: skip
+    item = {
+        "title": "Bolo", "description": "de milho", "availability": "in stock", "condition": "new", "price": "9.50 BRL",
+        "link": "https://p.example/1", "image_link": "https://p.example/1.png",
+    }  # fmt: skip
+
+    def manage(url: str) -> None:
+        with GraphManagement(f"{url}/simulator/graph", "v23.0", "sim-token") as graph:
+            made = graph.create_template("1", body)
+            assert made["status"] == "PENDING"
+            assert "cake_ready" in {one["name"] for one in graph.templates("1")}
+            graph.edit_template(made["id"], body)
+            requests = [{"method": "UPDATE", "data": {"id": f"SKU-{n:03}", **item}} for n in range(120)]
+            handle = graph.send_items("700", requests)
+            assert graph.batch_errors("700", handle, seconds=5) == []
+            assert len(graph.retailer_ids("700")) == 120
+            graph.set_profile(FASHION, {"about": "Moda"})
+            assert graph.profile(FASHION)["about"] == "Moda"
+            assert graph.number(FASHION)["quality_rating"] == "GREEN"
+            graph.subscribe("1")
+            assert graph.subscribed_apps("1")
+            graph.register(FASHION, "123456")
+
+    async with serving(app) as url:
+        await asyncio.to_thread(manage, url)
     await simulator.stop()

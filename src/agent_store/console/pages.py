@@ -8,8 +8,9 @@ from typing import Any, cast
 from fastapi import FastAPI
 from nicegui import ui
 
+from agent_store.agents.whatsapp.phone import Phone
 from agent_store.console.escalations import Calls, register_escalations_page
-from agent_store.console.simulator import Phone, register_simulator_page
+from agent_store.console.simulator import register_simulator_page
 from agent_store.contracts.brands import Directory
 from agent_store.kernel.news import News
 
