@@ -15,8 +15,9 @@ from sqlalchemy import select
 from agent_store.agents.whatsapp import intake, tables
 from agent_store.agents.whatsapp.agent import whatsapp
 from agent_store.agents.whatsapp.api import sign, webhook
-from agent_store.agents.whatsapp.model import Delivery, parse
-from agent_store.agents.whatsapp.ports import SendInDoubt, WhatsAppApi, WhatsAppSettings
+from agent_store.agents.whatsapp.model import Delivery
+from agent_store.agents.whatsapp.ports import MediaSettings, SendInDoubt, WhatsAppApi, WhatsAppSettings
+from agent_store.agents.whatsapp.reading import parse
 from agent_store.contracts.brands import Brand, Directory, SharedNumber
 from agent_store.contracts.whatsapp import (
     GetUncertainSends,
@@ -30,6 +31,7 @@ from agent_store.contracts.whatsapp import (
 )
 from agent_store.kernel.errors import PermanentError, TemporaryError
 from agent_store.kernel.ids import ConversationId, CustomerId
+from agent_store.kernel.limits import NoLimits, RateLimiter
 from agent_store.kernel.sql import insert
 from agent_store.kernel.store import Unit
 from agent_store.kernel.tool import Principal
@@ -84,7 +86,10 @@ class Graph:
 
 
 def gateway(graph: Graph | None = None, **more: Any) -> TestStore:
-    ports = {Directory: Brands(), WhatsAppApi: graph or Graph(), WhatsAppSettings: SETTINGS}
+    ports = {
+        Directory: Brands(), WhatsAppApi: graph or Graph(), WhatsAppSettings: SETTINGS, RateLimiter: NoLimits(),
+        MediaSettings: MediaSettings(),
+    }  # fmt: skip
     return TestStore([whatsapp], ports=ports, **more)
 
 
@@ -111,6 +116,20 @@ def command(text: str = "Olá!", number: int = 1, content: OutContent | None = N
         to="5511988880001",
         content=content or OutText(text=text),
     )
+
+
+async def order(store: TestStore, wanted: WhatsAppMessageSend) -> None:
+    """Send to a customer who has just written."""
+    row = {
+        "wamid": f"wamid.HEARD{wanted.number}", "phone_number_id": wanted.phone_number_id, "sender": wanted.to,
+        "kind": "text", "raw": "{}", "sent_at": store.clock.now(), "received_at": store.clock.now(),
+    }  # fmt: skip
+
+    async def hear(unit: Unit) -> None:
+        await unit.db.run(insert(tables.messages).on_conflict_do_nothing(), row)
+
+    await store.runtime.store.run(hear)
+    await store.publish(wanted)
 
 
 async def states(store: TestStore) -> list[str]:
@@ -207,7 +226,7 @@ async def test_every_fixture_is_taken_through_the_webhook(name: str) -> None:
 async def test_a_send_goes_out_with_its_id_and_is_told_as_sent() -> None:
     graph = Graph(OUT)
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         assert [payload["biz_opaque_callback_data"] for payload in graph.sent] == ["send-0001"]
         (status,) = store.events(WhatsAppStatus)
@@ -219,8 +238,8 @@ async def test_a_send_goes_out_with_its_id_and_is_told_as_sent() -> None:
 async def test_the_same_command_in_two_events_is_one_send() -> None:
     graph = Graph()
     async with gateway(graph) as store:
-        await store.publish(command())
-        await store.publish(command())
+        await order(store, command())
+        await order(store, command())
         await store.settle()
         assert len(graph.sent) == 1
 
@@ -229,14 +248,14 @@ async def test_a_customers_messages_go_out_in_their_order() -> None:
     graph = Graph()
     async with gateway(graph) as store:
         for number in (2, 3, 1):
-            await store.publish(command(f"mensagem {number}", number))
+            await order(store, command(f"mensagem {number}", number))
         await store.settle()
         assert [payload["text"]["body"] for payload in graph.sent] == ["mensagem 1", "mensagem 2", "mensagem 3"]
 
 
 async def test_statuses_in_any_order_move_forward_only() -> None:
     async with gateway(Graph(OUT)) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await deliver(store, "statuses_out_of_order")
         await deliver(store, "statuses_out_of_order")
@@ -247,7 +266,7 @@ async def test_statuses_in_any_order_move_forward_only() -> None:
 
 async def test_a_failure_is_told_with_its_reason_and_is_the_end() -> None:
     async with gateway(Graph(OUT)) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await deliver(store, "status_failed")
         await deliver(store, "statuses_out_of_order")
@@ -266,7 +285,7 @@ async def test_a_status_that_is_faster_than_the_answer_is_kept() -> None:
             return OUT
 
         store.ports[WhatsAppApi].script.append(slow)  # type: ignore[attr-defined]
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         assert told(store) == ["delivered"]
         (row,) = await store.rows(select(tables.sends))
@@ -282,7 +301,7 @@ async def test_a_status_that_names_only_the_wamid_finds_its_send_also_before_the
             return OUT
 
         store.ports[WhatsAppApi].script.append(slow)  # type: ignore[attr-defined]
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await Intake(store).accept(parse(bare % (OUT.encode(), b"read")))
         await store.settle()
@@ -292,7 +311,7 @@ async def test_a_status_that_names_only_the_wamid_finds_its_send_also_before_the
 
 async def test_a_status_that_another_process_put_aside_while_its_send_ended_is_told_all_the_same() -> None:
     async with gateway() as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
 
         (send,) = await store.rows(select(tables.sends))
@@ -325,7 +344,7 @@ async def test_statuses_of_unknown_sends_are_kept_a_week_and_harm_nothing() -> N
 async def test_a_busy_platform_is_tried_again_until_it_takes_the_message() -> None:
     graph = Graph(TemporaryError("busy", retry_after=timedelta(seconds=30)), TemporaryError("down"), OUT)
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         assert await states(store) == ["queued"]
         await store.move(timedelta(seconds=20))
@@ -341,8 +360,8 @@ async def test_a_busy_platform_is_tried_again_until_it_takes_the_message() -> No
 async def test_a_later_message_waits_for_an_earlier_one_that_is_tried_again() -> None:
     graph = Graph(TemporaryError("down"))
     async with gateway(graph) as store:
-        await store.publish(command("primeira", 1))
-        await store.publish(command("segunda", 2))
+        await order(store, command("primeira", 1))
+        await order(store, command("segunda", 2))
         async with asyncio.timeout(5):
             while store.runtime.dispatcher.next_due() is None:
                 await asyncio.sleep(0)
@@ -354,7 +373,7 @@ async def test_a_later_message_waits_for_an_earlier_one_that_is_tried_again() ->
 async def test_a_refused_message_has_failed_with_the_platforms_words_and_is_not_tried_again() -> None:
     graph = Graph(PermanentError("WhatsApp refused the message: (#131030) not allowed", platform_code=131030))
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await store.move(timedelta(hours=1))
         assert len(graph.sent) == 1
@@ -367,7 +386,7 @@ async def test_a_message_over_the_limits_has_failed_without_being_sent() -> None
     graph = Graph()
     async with gateway(graph) as store:
         rows = (OutChoice(id="a", title="igual"), OutChoice(id="a", title="outro"))
-        await store.publish(command(content=OutList(text="?", button="Ver", choices=rows)))
+        await order(store, command(content=OutList(text="?", button="Ver", choices=rows)))
         await store.settle()
         assert graph.sent == []
         assert told(store) == ["failed"]
@@ -379,7 +398,7 @@ async def test_a_message_over_the_limits_has_failed_without_being_sent() -> None
 async def test_an_answer_that_got_lost_is_decided_by_the_status() -> None:
     graph = Graph(SendInDoubt("no answer"))
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         assert await states(store) == ["doubtful"]
         assert told(store) == []
@@ -393,7 +412,7 @@ async def test_an_answer_that_got_lost_is_decided_by_the_status() -> None:
 async def test_without_a_status_in_time_a_doubtful_send_is_uncertain_and_never_repeated() -> None:
     graph = Graph(SendInDoubt("no answer"))
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await store.move(timedelta(seconds=19))
         assert told(store) == []
@@ -407,7 +426,7 @@ async def test_without_a_status_in_time_a_doubtful_send_is_uncertain_and_never_r
 
 async def test_a_status_that_comes_late_still_settles_an_uncertain_send() -> None:
     async with gateway(Graph(SendInDoubt("no answer"))) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await store.move(timedelta(minutes=1))
         await deliver(store, "bsuid_status")
@@ -418,8 +437,8 @@ async def test_a_status_that_comes_late_still_settles_an_uncertain_send() -> Non
 async def test_a_doubtful_send_does_not_hold_up_the_next_one() -> None:
     graph = Graph(SendInDoubt("no answer"))
     async with gateway(graph) as store:
-        await store.publish(command("primeira", 1))
-        await store.publish(command("segunda", 2))
+        await order(store, command("primeira", 1))
+        await order(store, command("segunda", 2))
         await store.settle()
         assert await states(store) == ["doubtful", "sent"]
 
@@ -436,7 +455,7 @@ async def test_a_process_killed_during_the_call_does_not_send_again(arrived: boo
 
     graph = Graph(hang)
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await calling.wait()
         await store.kill_and_restart()
         await store.settle()
@@ -454,7 +473,7 @@ async def test_a_process_killed_during_the_call_does_not_send_again(arrived: boo
 async def test_a_process_killed_while_it_waits_to_try_again_tries_again() -> None:
     graph = Graph(TemporaryError("down", retry_after=timedelta(minutes=1)), OUT)
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await store.kill_and_restart()
         await store.settle()
@@ -466,7 +485,7 @@ async def test_a_process_killed_while_it_waits_to_try_again_tries_again() -> Non
 async def test_a_status_that_came_while_waiting_to_try_again_stops_the_trying() -> None:
     graph = Graph(TemporaryError("HTTP 500"), "wamid.never")
     async with gateway(graph) as store:
-        await store.publish(command())
+        await order(store, command())
         await store.settle()
         await deliver(store, "bsuid_status")
         await store.move(timedelta(minutes=2))

@@ -96,7 +96,7 @@ async def test_without_the_right_signature_nothing_is_even_parsed(forge: Any) ->
 async def test_the_simulator_signs_for_its_own_numbers_only() -> None:
     gateway = Gateway()
     body = fixture("several")
-    both = TrustedApp("simulator-secret", {"219870000000001", "219870000000002"}.__contains__)
+    both = TrustedApp("simulator-secret", {"219870000000001", "219870000000002", "301550000000777"}.__contains__)
     one = TrustedApp("simulator-secret", {"219870000000001"}.__contains__)
     assert (await post(gateway, body, sign("simulator-secret", body), both)).status_code == 200
     assert (await post(gateway, body, sign("simulator-secret", body), one)).status_code == 403

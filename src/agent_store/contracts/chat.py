@@ -190,6 +190,16 @@ class ChatTurnExpired(
     lease_token: int
 
 
+class ChatMediumOverdue(
+    Event, type="store.chat.medium.overdue", topic="chat", subject="conversation_id", partition="customer_id"
+):
+    """Timer of `conversations`: what was said or shown in this message has not come; the customer is asked to write."""
+
+    conversation_id: ConversationId
+    customer_id: CustomerId
+    message_id: str
+
+
 class ChatIntentDetected(
     Event, type="store.chat.intent.detected", topic="chat", subject="conversation_id", partition="customer_id"
 ):
@@ -315,6 +325,8 @@ class HistoryLine(Shape):
     role: Literal["customer", "seller", "person", "notice"]
     text: str
     payload: str | None = None
+    beside: str = ""
+    """What came along with the customer's words (a picture, a place, a cart), as a reader sees it."""
     at: datetime
 
 
@@ -402,6 +414,8 @@ class TranscriptLine(Shape):
     status: str | None = None
     """For sent messages: queued, sent, delivered, read, failed, uncertain."""
     media: MediaRef | None = None
+    media_problem: str | None = None
+    """Why its medium is not there: as `contracts.whatsapp.MediaProblem`."""
     edited_at: datetime | None = None
     """The customer changed it; `text` is what it says now."""
     deleted_at: datetime | None = None

@@ -149,6 +149,13 @@ class WhatsAppMediaDue(Event, type="store.whatsapp.media.due", topic="whatsapp",
     media: InboundMedia
 
 
+class WhatsAppMediaDrop(Event, type="store.whatsapp.media.drop", topic="whatsapp", subject="wamid", partition="wamid"):
+    """Command of `whatsapp` to itself: delete what is kept under this key."""
+
+    wamid: str
+    key: str
+
+
 class WhatsAppMessageEdited(
     Event, type="store.whatsapp.message.edited", topic="whatsapp", subject="wamid", partition="sender"
 ):
@@ -196,6 +203,22 @@ class WhatsAppIdentityChanged(
     """The new user id."""
     before_wa_id: str | None = None
     before_user_id: str | None = None
+    at: datetime
+
+
+class WhatsAppMarketingChosen(
+    Event, type="store.whatsapp.marketing.chosen", topic="whatsapp", subject="sender", partition="sender"
+):
+    """A customer stopped, or resumed, this business's marketing messages in WhatsApp itself.
+
+    Source: WhatsApp Cloud API, "user_preferences webhook reference".
+    """
+
+    sender: str
+    phone_number_id: str
+    wa_id: str | None = None
+    user_id: str | None = None
+    wanted: bool
     at: datetime
 
 
@@ -370,6 +393,19 @@ class WhatsAppSeen(
     until: datetime
 
 
+class WhatsAppOptOut(
+    Event, type="store.whatsapp.optout", topic="whatsapp", subject="customer_id", partition="customer_id"
+):
+    """Command: from now on nothing goes out to this customer of the store's own accord (`stopped`), or again it may.
+
+    `CustomerOptedOut` and `CustomerOptedIn` tell the same to everybody; this spares the gateway their topic.
+    """
+
+    customer_id: CustomerId
+    stopped: bool
+    at: datetime
+
+
 class Pricing(Shape):
     """What the platform says that a message costs."""
 
@@ -407,6 +443,16 @@ class WhatsAppSendDoubtful(
     customer_id: CustomerId
 
 
+class WhatsAppTemplateDue(
+    Event, type="store.whatsapp.template.due", topic="whatsapp", subject="send_id", partition="customer_id"
+):
+    """Command of `whatsapp` to itself: the platform took a message and said afterwards that the customer's 24 hours are
+    over, so its template goes out in its place."""
+
+    send_id: str
+    customer_id: CustomerId
+
+
 class UncertainSend(Shape):
     """A message of which nobody knows if the customer got it; it is never sent again."""
 
@@ -422,6 +468,22 @@ class GetUncertainSends(Tool[tuple[UncertainSend, ...]], name="whatsapp.uncertai
     """The sends that stayed uncertain after a crash or a lost answer, newest first."""
 
     limit: int = Field(default=50, ge=1, le=200)
+
+
+class KeptMedium(Shape):
+    """What a customer sent, as it is kept: its content is where media are kept, under the same key."""
+
+    key: str
+    mime_type: str
+    filename: str | None = None
+    """As the customer's phone named it: any text."""
+    expires_at: datetime
+
+
+class GetMedium(Tool[KeptMedium], name="whatsapp.medium", staff_only=True):
+    """What is kept under a key; not found when it is none, has expired or was taken back."""
+
+    key: str = Field(max_length=200)
 
 
 class ChannelNews(Shape):

@@ -13,8 +13,9 @@ from urllib.parse import parse_qs
 from pydantic_core import to_json
 
 from agent_store.agents.whatsapp.limits import Limits
-from agent_store.agents.whatsapp.model import Delivery, parse
+from agent_store.agents.whatsapp.model import Delivery
 from agent_store.agents.whatsapp.ports import TrustedApp, WhatsAppSettings
+from agent_store.agents.whatsapp.reading import parse
 from agent_store.kernel.errors import Forbidden, PermanentError, StoreError, TemporaryError
 from agent_store.kernel.limits import NoLimits, RateLimiter
 
@@ -134,8 +135,9 @@ class Webhook:
 
     def _keep_to_its_numbers(self, delivery: Delivery) -> None:
         assert self._simulator is not None  # noqa: S101 (only its signature leads here)
-        if not all(self._simulator.serves(number) for number in delivery.numbers()):
-            raise Forbidden("the simulator speaks for its own numbers only")
+        ids = delivery.numbers() | {news.account_id for news in delivery.news}
+        if not all(self._simulator.serves(each) for each in ids):
+            raise Forbidden("the simulator speaks for its own numbers and account only")
 
 
 def sign(secret: str, body: bytes) -> str:

@@ -58,6 +58,17 @@ def payload(command: WhatsAppMessageSend, public_url: str) -> Payload:
     return body
 
 
+def seen(wamid: str, *, typing: bool) -> Payload:
+    """The body that marks a customer's message (and those before it) as read, and shows that somebody is typing.
+
+    Source: WhatsApp Business Cloud API, "Mark messages as read" and "Typing indicators".
+    """
+    body: Payload = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
+    if typing:
+        body["typing_indicator"] = {"type": "text"}
+    return body
+
+
 def _content(content: OutContent, public_url: str) -> Payload:
     match content:
         case OutText():

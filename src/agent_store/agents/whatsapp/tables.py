@@ -62,8 +62,10 @@ media = Table(
     CheckConstraint("state <> 'kept' OR key IS NOT NULL", name="whatsapp_media_kept_somewhere"),
     Index("whatsapp_media_by_key", "key"),
 )
-"""Media of customers' messages. `key`: where the content is kept; two messages with the same content share it."""
+"""Media of customers' messages. `key`: where the content is kept, each message's by itself: what one customer takes back
+is gone at once, and nothing that another one sends meanwhile can be lost with it. `ended_at`: when it was told."""
 partial_index("whatsapp_media_expiring", "expires_at", where="state = 'kept'", table=media)
+partial_index("whatsapp_media_untold", "created_at", where="ended_at IS NULL", table=media)
 
 uploads = Table(
     "whatsapp_uploads",
@@ -80,9 +82,10 @@ optouts = Table(
     "whatsapp_optouts",
     metadata,
     Column("customer_id", Text, primary_key=True),
+    Column("stopped", Boolean, nullable=False),
     Column("at", UtcTime, nullable=False),
 )
-"""Customers to whom nothing goes out of the store's own accord: the last look before a send."""
+"""Whom nothing reaches of the store's own accord (`stopped`), and who wants it again: the last look before a send."""
 
 news = Table(
     "whatsapp_news",
@@ -114,6 +117,8 @@ sends = Table(
     Column("purpose", String(16), nullable=False, server_default="reply"),
     Column("as_template", Boolean, nullable=False, server_default=false()),
     Column("pricing", JSON),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("fallback", JSON(none_as_null=True)),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     CheckConstraint(
@@ -124,7 +129,10 @@ sends = Table(
     Index("whatsapp_sends_by_wamid", "wamid"),
     Index("whatsapp_sends_by_customer", "customer_id"),
 )
+"""`tries`: attempts in a row that ended with `error_code`. `fallback`: the command with its template as content, as long as
+the platform may still say that the customer's window is closed."""
 partial_index("whatsapp_sends_uncertain", "updated_at", where="state = 'uncertain'", table=sends)
+partial_index("whatsapp_sends_with_fallback", "updated_at", where="fallback IS NOT NULL", table=sends)
 
 strays = Table(
     "whatsapp_strays",

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Integer,
     PrimaryKeyConstraint,
     String,
     Text,
@@ -31,6 +32,12 @@ def upgrade() -> None:
     op.add_column("whatsapp_sends", Column("purpose", String(16), nullable=False, server_default="reply"))
     op.add_column("whatsapp_sends", Column("as_template", Boolean, nullable=False, server_default=false()))
     op.add_column("whatsapp_sends", Column("pricing", JSON))
+    op.add_column("whatsapp_sends", Column("tries", Integer, nullable=False, server_default="0"))
+    op.add_column("whatsapp_sends", Column("fallback", JSON))
+    kept = text("fallback IS NOT NULL")
+    op.create_index(
+        "whatsapp_sends_with_fallback", "whatsapp_sends", ["updated_at"], sqlite_where=kept, postgresql_where=kept
+    )
     op.add_column("whatsapp_strays", Column("pricing", JSON))
     op.create_table(
         "whatsapp_media",
@@ -57,6 +64,10 @@ def upgrade() -> None:
     op.create_index(
         "whatsapp_media_expiring", "whatsapp_media", ["expires_at"], sqlite_where=where, postgresql_where=where
     )
+    where = text("ended_at IS NULL")
+    op.create_index(
+        "whatsapp_media_untold", "whatsapp_media", ["created_at"], sqlite_where=where, postgresql_where=where
+    )
     op.create_table(
         "whatsapp_uploads",
         Column("phone_number_id", Text, nullable=False),
@@ -69,6 +80,7 @@ def upgrade() -> None:
     op.create_table(
         "whatsapp_optouts",
         Column("customer_id", Text, nullable=False),
+        Column("stopped", Boolean, nullable=False),
         Column("at", UtcTime, nullable=False),
         PrimaryKeyConstraint("customer_id"),
     )
@@ -88,7 +100,8 @@ def downgrade() -> None:
     for table in ("whatsapp_news", "whatsapp_optouts", "whatsapp_uploads", "whatsapp_media"):
         op.drop_table(table)
     op.drop_column("whatsapp_strays", "pricing")
-    for column in ("pricing", "as_template", "purpose"):
+    op.drop_index("whatsapp_sends_with_fallback", "whatsapp_sends")
+    for column in ("fallback", "tries", "pricing", "as_template", "purpose"):
         op.drop_column("whatsapp_sends", column)
     op.drop_index("whatsapp_messages_heard", "whatsapp_messages")
     op.create_index("whatsapp_messages_by_sender", "whatsapp_messages", ["sender"])

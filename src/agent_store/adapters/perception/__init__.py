@@ -1,0 +1,1 @@
+"""Who listens to voice notes and looks at pictures."""

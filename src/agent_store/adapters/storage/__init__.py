@@ -1,0 +1,1 @@
+"""Where content is kept that no table should hold: a folder, or a bucket."""
