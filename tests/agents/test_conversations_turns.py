@@ -379,13 +379,6 @@ async def test_a_new_profile_name_is_taken_over() -> None:
         assert store.turns[-1].customer_name == "Ana Clara"
 
 
-async def test_an_advertisement_s_words_are_answered_without_an_apology() -> None:
-    async with ChatStore() as store:
-        await store.write("vi o anúncio do vestido", kind="referral")
-        assert len(store.turns) == 1
-        assert store.said == []
-
-
 async def test_nobody_s_profile_is_not_found() -> None:
     async with ChatStore() as store:
         for tool in (GetProfile(), Remember(name="Ana")):

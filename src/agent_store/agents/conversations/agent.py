@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from agent_store.agents.conversations import answering, asking, hearing, notices, people
+from agent_store.agents.conversations import (
+    answering,
+    asking,
+    consents,
+    contacts,
+    hearing,
+    news,
+    notices,
+    people,
+    unsaid,
+)
 from agent_store.agents.conversations.tables import metadata
 from agent_store.contracts.chat import (
+    ChatMediumOverdue,
     ChatResponse,
     ChatTurnDue,
     ChatTurnExpired,
+    Consent,
     ConversationSummary,
+    CustomerContact,
+    CustomerContactDue,
     Decision,
+    GetConsent,
     GetDecisions,
     GetHistory,
     GetProfile,
@@ -18,6 +33,7 @@ from agent_store.contracts.chat import (
     ListConversations,
     Profile,
     Remember,
+    SetConsent,
     Transcript,
 )
 from agent_store.contracts.orders import (
@@ -28,9 +44,22 @@ from agent_store.contracts.orders import (
     OrderRejected,
     OrderShipped,
 )
-from agent_store.contracts.payments import PaymentFailed, PaymentLinkCreated, PaymentRefunded
+from agent_store.contracts.payments import (
+    PaymentFailed,
+    PaymentLinkCreated,
+    PaymentRefunded,
+    PaymentSurplusRefunded,
+)
 from agent_store.contracts.people import EscalationAccepted, SalesEscalate, SalesHandoff
-from agent_store.contracts.whatsapp import WhatsAppMessageReceived, WhatsAppStatus
+from agent_store.contracts.whatsapp import (
+    WhatsAppIdentityChanged,
+    WhatsAppMarketingChosen,
+    WhatsAppMediaReceived,
+    WhatsAppMessageDeleted,
+    WhatsAppMessageEdited,
+    WhatsAppMessageReceived,
+    WhatsAppStatus,
+)
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.context import Context
 
@@ -43,6 +72,31 @@ conversations = Agent("conversations", tables=metadata)
 @conversations.on(WhatsAppMessageReceived)
 async def receive(event: WhatsAppMessageReceived, ctx: Context) -> None:
     await hearing.receive(event, ctx)
+
+
+@conversations.on(WhatsAppMediaReceived)
+async def medium(event: WhatsAppMediaReceived, ctx: Context) -> None:
+    await news.medium(event, ctx)
+
+
+@conversations.on(ChatMediumOverdue)
+async def medium_overdue(event: ChatMediumOverdue, ctx: Context) -> None:
+    await news.overdue(event, ctx)
+
+
+@conversations.on(WhatsAppMessageEdited)
+async def edited(event: WhatsAppMessageEdited, ctx: Context) -> None:
+    await news.edited(event, ctx)
+
+
+@conversations.on(WhatsAppMessageDeleted)
+async def deleted(event: WhatsAppMessageDeleted, ctx: Context) -> None:
+    await news.deleted(event, ctx)
+
+
+@conversations.on(WhatsAppIdentityChanged)
+async def identity_changed(event: WhatsAppIdentityChanged, ctx: Context) -> None:
+    await news.identity_changed(event, ctx)
 
 
 @conversations.on(ChatTurnDue)
@@ -63,6 +117,26 @@ async def respond(event: ChatResponse, ctx: Context) -> None:
 @conversations.on(WhatsAppStatus)
 async def status(event: WhatsAppStatus, ctx: Context) -> None:
     await answering.status(event, ctx)
+    await consents.refused_by_platform(event, ctx)
+    await unsaid.kept_back(event, ctx)
+
+
+# --- what customers agreed to, and what the store says of its own accord
+
+
+@conversations.on(WhatsAppMarketingChosen)
+async def marketing_chosen(event: WhatsAppMarketingChosen, ctx: Context) -> None:
+    await consents.chosen_in_whatsapp(event, ctx)
+
+
+@conversations.on(CustomerContact)
+async def contact(event: CustomerContact, ctx: Context) -> None:
+    await contacts.asked(event, ctx)
+
+
+@conversations.on(CustomerContactDue)
+async def contact_due(event: CustomerContactDue, ctx: Context) -> None:
+    await contacts.due(event, ctx)
 
 
 # --- people
@@ -94,6 +168,11 @@ async def payment_link(event: PaymentLinkCreated, ctx: Context) -> None:
 @conversations.on(PaymentFailed)
 async def payment_failed(event: PaymentFailed, ctx: Context) -> None:
     await notices.failed(ctx, event)
+
+
+@conversations.on(PaymentSurplusRefunded)
+async def payment_surplus(event: PaymentSurplusRefunded, ctx: Context) -> None:
+    await notices.surplus_refunded(ctx, event)
 
 
 @conversations.on(PaymentRefunded)
@@ -147,6 +226,16 @@ async def profile(call: GetProfile, ctx: Context) -> Profile:
 @conversations.tool(Remember)
 async def remember(call: Remember, ctx: Context) -> Profile:
     return await asking.remember(call, ctx)
+
+
+@conversations.tool(GetConsent)
+async def consent(call: GetConsent, ctx: Context) -> Consent:
+    return await consents.get(ctx)
+
+
+@conversations.tool(SetConsent)
+async def set_consent(call: SetConsent, ctx: Context) -> Consent:
+    return await consents.put(call, ctx)
 
 
 @conversations.tool(ListConversations)

@@ -24,10 +24,10 @@ from agent_store.kernel.context import Context
 async def turn_due(event: ChatTurnDue, ctx: Context) -> None:
     """The burst window has passed: the burst is a turn, unless more came meanwhile."""
     conversation = await ctx.get(Conversations).for_update(event.conversation_id)
-    if conversation is None or conversation.burst != event.window or conversation.burst_due is None:
+    if conversation is None or conversation.burst != event.window or (due := conversation.burst_end) is None:
         return
-    if ctx.now() < conversation.burst_due:
-        set_burst_timer(ctx, conversation, conversation.burst_due)
+    if ctx.now() < due:
+        set_burst_timer(ctx, conversation, due)
         return
     if conversation.speaker == "bot" and not conversation.turn_open:
         await begin_turn(ctx, conversation, await customer_of(ctx, conversation), None)
@@ -85,7 +85,7 @@ async def respond(event: ChatResponse, ctx: Context) -> None:
 
 
 async def status(event: WhatsAppStatus, ctx: Context) -> None:
-    moved = await ctx.get(Messages).advance(event.send_id, event.status)
+    moved = await ctx.get(Messages).advance(event.send_id, event.status, event.wamid)
     if moved and event.status == "failed":
         conversation = await ctx.get(Conversations).find(event.conversation_id)
         if conversation is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from agent_store.agents.conversations.repository import Conversations, Customers, Decisions, Messages
+from agent_store.agents.conversations.repository import NO_TURN, Conversations, Customers, Decisions, Messages
 from agent_store.contracts.chat import (
     ConversationSummary,
     CustomerUpdated,
@@ -41,12 +41,12 @@ async def history(call: GetHistory, ctx: Context) -> tuple[HistoryLine, ...]:
         conversation = await conversations.find(ConversationId(ctx.principal.conversation_id))
     if conversation is None or conversation.customer_id != customer_id:
         raise NotFound("this customer has no such conversation")
-    before: int | None = conversation.turn_from if conversation.turn_open else None
+    before, turn = (conversation.turn_from, conversation.turn) if conversation.turn_open else (None, NO_TURN)
     if call.before_turn is not None and not (conversation.turn_open and call.before_turn == conversation.turn):
-        before = await ctx.get(Messages).began(conversation.id, call.before_turn)
-    return await ctx.get(Messages).history(
-        conversation.id, before=conversation.seq + 1 if before is None else before, limit=call.limit
-    )
+        before, turn = await ctx.get(Messages).began(conversation.id, call.before_turn), call.before_turn
+    if before is None:
+        before, turn = conversation.seq + 1, NO_TURN
+    return await ctx.get(Messages).history(conversation.id, before=before, turn=turn, limit=call.limit)
 
 
 async def profile(ctx: Context) -> Profile:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from agent_store.agents.conversations import sentiment
+from agent_store.agents.conversations import consents, contacts, sentiment
+from agent_store.agents.conversations.door import shorten
 from agent_store.agents.conversations.language import listen
 from agent_store.agents.conversations.model import (
-    CAPTIONED_KINDS,
+    AWAITED,
+    AWAITED_KINDS,
     NEVER,
     SILENT_KINDS,
-    TURN_KINDS,
     Conversation,
     Customer,
     Line,
 )
 from agent_store.agents.conversations.people import back_to_bot, escalate, to_person
-from agent_store.agents.conversations.repository import Conversations, Customers, IdentityKind, Messages
+from agent_store.agents.conversations.reading import (
+    QUOTED,
+    line_of,
+    shown_line,
+    take_deletion,
+    take_edit,
+    take_medium,
+)
+from agent_store.agents.conversations.repository import Conversations, Customers, Early, IdentityKind, Messages
 from agent_store.agents.conversations.routing import BRAND_PAYLOAD, answer_to_choice
 from agent_store.agents.conversations.settings import ConversationsSettings
 from agent_store.agents.conversations.speech import decide
@@ -23,16 +32,17 @@ from agent_store.agents.conversations.turns import begin_turn, notice, set_burst
 from agent_store.agents.conversations.wishes import BOT_PAYLOAD, wants_bot, wants_person
 from agent_store.contracts.brands import Directory
 from agent_store.contracts.chat import (
+    ChatMediumOverdue,
     ChatSentimentChanged,
+    CustomerIdentityLinked,
     CustomerNew,
     SessionStarted,
     TextBlock,
 )
-from agent_store.contracts.whatsapp import WhatsAppMessageReceived
+from agent_store.contracts.whatsapp import WhatsAppMediaReceived, WhatsAppMessageEdited, WhatsAppMessageReceived
 from agent_store.kernel.context import Context
 from agent_store.kernel.errors import InvalidInput
-from agent_store.kernel.ids import ConversationId, CustomerId
-from agent_store.kernel.privacy import redact_cards
+from agent_store.kernel.ids import ConversationId, CustomerId, derived_id
 
 _SENTIMENT_STEP = 20
 """Hundredths by which the mood must change to be told."""
@@ -51,7 +61,7 @@ async def _identify(event: WhatsAppMessageReceived, ctx: Context) -> Customer:
     known = await people.known_as(values)
     # A number is the older tie: when the two were two customers so far, the user id joins the number's from now on.
     customer = known.get("wa_id") or known.get("user_id")
-    now = ctx.now()
+    now, is_new = ctx.now(), customer is None
     if customer is None:
         language, heard = listen(event.content.text) if event.kind == "text" else ("pt", False)
         customer = Customer(CustomerId(ctx.new_id()), language, profile_name=event.profile_name, language_heard=heard)
@@ -64,17 +74,22 @@ async def _identify(event: WhatsAppMessageReceived, ctx: Context) -> Customer:
         linked = known.get(kind)
         if linked is None or linked.id != customer.id:
             await people.link(customer.id, kind, value, now)
+            if not is_new:
+                ctx.emit(CustomerIdentityLinked(customer_id=customer.id, kind=kind))
             if linked is not None:
                 ctx.log.warning("identity.moved", kind=kind, customer=customer.id, before=linked.id)
+                await consents.follow(ctx, linked.id, customer.id)
     return customer
 
 
 async def _conversation(event: WhatsAppMessageReceived, customer: Customer, ctx: Context) -> tuple[Conversation, bool]:
-    """The conversation at this number, and whether it is new. The way back is the one the customer used last."""
+    """The conversation at this number, and whether it is new. The way back is the one the customer used last; what the
+    platform itself says of them (a number given up) is no way back."""
     address, kind = (event.wa_id, "phone") if event.wa_id else (event.user_id or "", "user")
     found = await ctx.get(Conversations).at_number(customer.id, "whatsapp", event.phone_number_id)
     if found is not None:
-        found.address, found.address_kind = address, kind
+        if event.kind != "system":
+            found.address, found.address_kind = address, kind
         return found, False
     now = ctx.now()
     brand = ctx.use(Directory).by_number(event.phone_number_id)  # pyright: ignore[reportAbstractUsage]
@@ -111,37 +126,115 @@ async def receive(event: WhatsAppMessageReceived, ctx: Context) -> None:
     fixed = directory.by_number(conversation.number)
     if fixed is not None:
         conversation.brand = fixed.id
-    text = redact_cards(event.content.text)
-    line = Line(
-        seq=conversation.next_seq(),
-        external_id=event.wamid,
-        kind=event.kind,
-        text=text,
-        payload=event.content.payload,
-        at=event.sent_at,
-    )
+    line = line_of(event, conversation.next_seq())
+    news = await ctx.get(Early).take(event.wamid)
+    for one in news:
+        if isinstance(one, WhatsAppMediaReceived):
+            take_medium(line, one)
+        elif isinstance(one, WhatsAppMessageEdited):
+            take_edit(line, one)
+        else:
+            take_deletion(line, one)
     conversation.heard_at = ctx.now()
+    if line.quotes is not None and not is_new and line.kind not in SILENT_KINDS:
+        line.quoted = shorten(await ctx.get(Messages).named(conversation.id, line.quotes), QUOTED)
     if event.kind not in SILENT_KINDS:
-        conversation.last_text, conversation.last_at = text[:200] or f"[{event.kind}]", ctx.now()
-    # A tapped title is our own sentence: it says nothing about the customer's language.
-    if event.kind == "text" and line.payload is None:
-        language, heard = listen(text, conversation.language if conversation.language_heard else None)
-        conversation.language_heard |= heard
-        if language != conversation.language:
-            conversation.language = customer.language = language
-            await ctx.get(Customers).set_language(customer.id, language, ctx.now())
+        conversation.last_text, conversation.last_at = shown_line(line)[:200] or f"[{event.kind}]", ctx.now()
+    await _listen(ctx, conversation, customer, line)
     if is_new:
         # Rows that are written on the way point to it.
         await ctx.get(Conversations).add(conversation)
-    await _hear(ctx, conversation, customer, line, hasty=event.hasty)
+    if line.deleted_at is not None:
+        line.turn = NEVER
+    elif (
+        event.fetching
+        and line.kind in AWAITED_KINDS
+        and conversation.speaker == "bot"
+        and not any(isinstance(one, WhatsAppMediaReceived) for one in news)
+    ):
+        await _await_medium(ctx, conversation, line, hasty=event.hasty)
+    else:
+        await _hear(ctx, conversation, customer, line, hasty=event.hasty)
     await ctx.get(Messages).hear(conversation, line, customer.called or "")
     await ctx.get(Conversations).save(conversation)
+
+
+async def _listen(ctx: Context, conversation: Conversation, customer: Customer, line: Line) -> None:
+    """The language of the customer's own words. (A tapped title is our sentence, a document's caption may be its name.)"""
+    if not line.said or line.kind == "document":
+        return
+    language, heard = listen(line.text, conversation.language if conversation.language_heard else None)
+    conversation.language_heard |= heard
+    if language != conversation.language:
+        conversation.language = customer.language = language
+        await ctx.get(Customers).set_language(customer.id, language, ctx.now())
+
+
+async def _await_medium(ctx: Context, conversation: Conversation, line: Line, *, hasty: bool) -> None:
+    """A voice note or a picture is understood in a moment: what is written beside it waits for it, for a while."""
+    settings, now = ctx.use(ConversationsSettings), ctx.now()
+    line.turn = AWAITED
+    if hasty and not conversation.paused(now):
+        await _slow_down(ctx, conversation, settings)
+    due = conversation.await_medium(now, settings.media_patience)
+    if due is not None:
+        set_burst_timer(ctx, conversation, due)
+    ctx.emit(
+        ChatMediumOverdue(
+            conversation_id=conversation.id, customer_id=conversation.customer_id, message_id=line.external_id
+        ),
+        at=now + settings.media_wait,
+        id=derived_id("medium-overdue", conversation.id, line.external_id),
+    )
+
+
+async def hear_late(ctx: Context, conversation: Conversation, customer: Customer, line: Line) -> None:
+    """A stored message that no turn has (any more) is heard now, in its place among the others. The caller writes it
+    down."""
+    line.turn = None
+    conversation.return_to(line.seq)
+    await end_wait(ctx, conversation, line)
+    await _listen(ctx, conversation, customer, line)
+    await _hear(ctx, conversation, customer, line, hasty=False)
+    if line.turn is not None:
+        await go_on(ctx, conversation, customer)
+
+
+async def end_wait(ctx: Context, conversation: Conversation, line: Line) -> None:
+    """This message is not waited for any more: unless others are, what was written beside it need not wait either."""
+    if conversation.awaiting_until is None or await ctx.get(Messages).awaited(conversation, line):
+        return
+    conversation.awaiting_until = None
+    if not conversation.paused(ctx.now()):
+        conversation.close_burst()
+
+
+async def go_on(ctx: Context, conversation: Conversation, customer: Customer) -> None:
+    """What waits is a turn soon, if nothing else sees to that."""
+    if conversation.speaker == "bot" and conversation.pending:
+        await _burst(ctx, conversation, customer, None)
+
+
+async def _burst(
+    ctx: Context, conversation: Conversation, customer: Customer, fresh: Line | None, *, at_once: bool = False
+) -> None:
+    if conversation.turn_open or conversation.held_back(ctx.now()):
+        return
+    settings = ctx.use(ConversationsSettings)
+    if at_once or not settings.burst_window:
+        await begin_turn(ctx, conversation, customer, fresh)
+        return
+    due = conversation.open_burst(ctx.now(), settings.burst_window, settings.burst_max)
+    if due is not None:
+        set_burst_timer(ctx, conversation, due)
 
 
 async def _hear(ctx: Context, conversation: Conversation, customer: Customer, line: Line, *, hasty: bool) -> None:
     """Decide what becomes of a message: a turn now or later, a person, a polite word, nothing."""
     if line.kind in SILENT_KINDS:
         line.turn = NEVER
+        return
+    if await contacts.heard(ctx, conversation, line):
         return
     if conversation.speaker != "bot":
         if conversation.speaker == "waiting" and wants_bot(line.text, line.payload):
@@ -154,33 +247,23 @@ async def _hear(ctx: Context, conversation: Conversation, customer: Customer, li
         # A late tap on "back to the assistant": the assistant is here already.
         line.turn = NEVER
         return
-    if line.kind not in TURN_KINDS:
-        worded = line.kind in CAPTIONED_KINDS and bool(line.text.strip())
-        if not (worded and line.kind == "referral"):
-            await _cannot_read(ctx, conversation)
-        if not worded:
-            line.turn = NEVER
-            return
-        # A picture with words under it: the picture is owned up to, the words are answered.
+    if line.unread is not None and line.edited_at is None:
+        await _own_up(ctx, conversation, line.unread)
+    if not line.readable:
+        line.turn = NEVER
+        return
+    # A picture with words under it that nobody can see: that is owned up to, the words are answered.
     if wants_person(line.text, line.payload):
         await escalate(ctx, conversation, customer, line, "asked")
         return
-    if line.payload is None and await _feel(ctx, conversation, line.text):
+    if line.said and await _feel(ctx, conversation, line.text):
         await escalate(ctx, conversation, customer, line, "sentiment")
         return
     chosen = await _choose_brand(ctx, conversation, line)
     conversation.pending += line.turn is None
-    settings = ctx.use(ConversationsSettings)
-    if hasty and not conversation.held_back(ctx.now()):
-        await _slow_down(ctx, conversation, settings)
-    if conversation.turn_open or conversation.held_back(ctx.now()):
-        return
-    if chosen or not settings.burst_window:
-        await begin_turn(ctx, conversation, customer, line)
-        return
-    due = conversation.open_burst(ctx.now(), settings.burst_window, settings.burst_max)
-    if due is not None:
-        set_burst_timer(ctx, conversation, due)
+    if hasty and not conversation.paused(ctx.now()):
+        await _slow_down(ctx, conversation, ctx.use(ConversationsSettings))
+    await _burst(ctx, conversation, customer, line, at_once=chosen)
 
 
 async def _slow_down(ctx: Context, conversation: Conversation, settings: ConversationsSettings) -> None:
@@ -192,12 +275,12 @@ async def _slow_down(ctx: Context, conversation: Conversation, settings: Convers
     await notice(ctx, conversation, TextBlock(text=say("hasty", conversation.language)))
 
 
-async def _cannot_read(ctx: Context, conversation: Conversation) -> None:
-    """Say once a burst that only text and buttons are understood."""
+async def _own_up(ctx: Context, conversation: Conversation, key: str) -> None:
+    """Say once a burst what cannot be heard, seen or read here."""
     now, pause = ctx.now(), ctx.use(ConversationsSettings).polite_pause
     last, conversation.polite_at = conversation.polite_at, now
     if last is None or now - last > pause:
-        await notice(ctx, conversation, TextBlock(text=say("cannot_read", conversation.language)))
+        await notice(ctx, conversation, TextBlock(text=say(key, conversation.language)))
 
 
 async def _feel(ctx: Context, conversation: Conversation, text: str) -> bool:

@@ -7,22 +7,33 @@ refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from agent_store.contracts.common import Channel, Language
-from agent_store.kernel.ids import ConversationId, CustomerId
+from agent_store.contracts.chat import MediaRef, Place
+from agent_store.contracts.common import Channel, Item, Language
+from agent_store.kernel.ids import ConversationId, CustomerId, Sku
 
 Speaker = Literal["bot", "waiting", "person"]
-TURN_KINDS = frozenset({"text", "interactive", "button"})
-"""What a seller can read."""
-CAPTIONED_KINDS = frozenset({"image", "video", "document", "referral"})
-"""Their text is the customer's own words; what comes with it cannot be read yet."""
+TURN_KINDS = frozenset({"text", "interactive", "button", "order", "location"})
+"""What a seller can read as it comes."""
+CAPTIONED_KINDS = frozenset({"image", "video", "document"})
+"""Their text is the customer's own words beside what can be seen."""
+AWAITED_KINDS = frozenset({"audio", "image"})
+"""Kinds that wait for what the gateway hears or sees in them, when it fetches their medium.
+
+A picture waits with its caption: "tem igual a esse?" means nothing without it. The gateway tells the end of every fetch,
+and the wait is bounded, so a caption is answered a moment later at worst, once, and in the light of its picture.
+"""
 SILENT_KINDS = frozenset({"reaction", "system"})
 """Kept, and never answered."""
 NEVER = 0
 """The turn of a message that starts none."""
+AWAITED = -1
+"""The turn of a message whose medium is to come."""
+FORM_PAYLOAD = "form"
+"""The payload of a form's answers: their text is a list of fields, not something that the customer said."""
 
 
 @dataclass(slots=True)
@@ -41,7 +52,12 @@ class Customer:
 
 @dataclass(slots=True)
 class Line:
-    """A message of the customer. `turn` is None while it waits to be given."""
+    """A message of the customer. `turn` is None while it waits to be given, `AWAITED` while its medium is to come.
+
+    `text` is the customer's own words. `quotes` is the channel's id of the message that it answers (or reacts to),
+    `quoted` that one's text, shortened. `more` is what is kept for people and for routing: an advertisement's words,
+    a form's answers, names on contact cards …
+    """
 
     seq: int
     external_id: str
@@ -51,6 +67,58 @@ class Line:
     at: datetime
     turn: int | None = None
     stored: bool = False
+    quotes: str | None = None
+    quoted: str = ""
+    items: tuple[Item, ...] = ()
+    about: Sku | None = None
+    seen: str | None = None
+    place: Place | None = None
+    media: MediaRef | None = None
+    problem: str | None = None
+    more: dict[str, Any] = field(default_factory=dict[str, Any])
+    edited_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+    @property
+    def said(self) -> bool:
+        """Are there words of the customer in it, typed or spoken? (A tapped title is ours, a form's fields are no speech.)"""
+        return self.payload is None and bool(self.text.strip())
+
+    @property
+    def readable(self) -> bool:
+        """Is there anything in it that a seller can answer?"""
+        match self.kind:
+            case "text" | "interactive" | "button":
+                return True
+            case "order":
+                return bool(self.items) or self.said
+            case "location":
+                return self.place is not None
+            case "audio":
+                return self.said
+            case "image":
+                return self.said or self.seen is not None
+            case _:
+                return self.kind in CAPTIONED_KINDS and self.said
+
+    @property
+    def unread(self) -> str | None:
+        """The word (a key of `texts`) for what in it nobody can hear, see or open; None when all of it is understood."""
+        if self.problem is not None:
+            return _PROBLEMS.get(self.problem, "file_failed")
+        if self.kind == "audio":
+            return None if self.said else "cannot_listen"
+        if self.kind == "image":
+            return None if self.seen is not None else "cannot_see"
+        return None if self.kind in TURN_KINDS and self.readable else "cannot_read"
+
+
+_PROBLEMS = {
+    "too_large": "file_too_large",
+    "forbidden_type": "file_refused",
+    "unsafe": "file_refused",
+    "unreadable": "file_refused",
+}
 
 
 @dataclass(slots=True)
@@ -61,6 +129,7 @@ class Conversation:
     customer's messages wait. `asked` is the `seq` at which "which shop?" was asked, 0 when no answer is due.
     `answered` is the token of the turn that the bot answered last.
     `heard_at` is when the customer wrote last, `last_at` when anybody did. `sentiment` is in hundredths. `burst_since` is set while a burst is open.
+    `awaiting_until`: until then what was written beside a voice note or picture waits for it.
     """
 
     id: ConversationId
@@ -93,6 +162,7 @@ class Conversation:
     burst: int = 0
     burst_since: datetime | None = None
     burst_due: datetime | None = None
+    awaiting_until: datetime | None = None
     asked: int = 0
     sentiment: int = 60
     polite_at: datetime | None = None
@@ -126,7 +196,7 @@ class Conversation:
         Returns when the timer has to be set, None when one is running already. A pause that runs is not made longer: a
         customer who never stops is answered once a pause.
         """
-        if self.held_back(now):
+        if self.paused(now):
             return None
         begins = self.burst_since is None
         if begins:
@@ -135,11 +205,35 @@ class Conversation:
         self.burst_since = self.burst_due = now + pause
         return self.burst_due if begins else None
 
-    def held_back(self, now: datetime) -> bool:
+    def await_medium(self, now: datetime, patience: timedelta) -> datetime | None:
+        """A voice note or picture came that is understood in a moment: what is written beside it waits, at most so long.
+
+        Returns when the timer has to be set, None when one is running already.
+        """
+        self.awaiting_until = now + patience
+        begins = self.burst_since is None
+        if begins:
+            self.burst += 1
+            self.burst_since = self.burst_due = now
+        return self.awaiting_until if begins else None
+
+    @property
+    def burst_end(self) -> datetime | None:
+        """When the open burst is to be a turn; None when none is open."""
+        if self.burst_due is None or self.awaiting_until is None:
+            return self.burst_due
+        return max(self.burst_due, self.awaiting_until)
+
+    def paused(self, now: datetime) -> bool:
+        """Is a customer who writes too fast answered later?"""
         return self.burst_since is not None and now < self.burst_since
 
+    def held_back(self, now: datetime) -> bool:
+        """May no turn begin now?"""
+        return self.paused(now) or (self.awaiting_until is not None and now < self.awaiting_until)
+
     def close_burst(self) -> None:
-        self.burst_since = self.burst_due = None
+        self.burst_since = self.burst_due = self.awaiting_until = None
 
     # --- the lease
 
@@ -179,6 +273,15 @@ class Conversation:
         self.lease_until = None
         self.tries = 0
         self.answered = self.lease_token
+
+    def take_back(self, seq: int) -> None:
+        """A message that waited is looked at anew; one of before what was given last is not to be missed."""
+        self.pending = max(0, self.pending - 1)
+        self.return_to(seq)
+
+    def return_to(self, seq: int) -> None:
+        """This message may wait from now on, although later ones have been given."""
+        self.given = min(self.given, seq - 1)
 
     def reopen(self, released: int) -> None:
         """The turn's lease ran out: the messages that it was given wait again."""
@@ -249,7 +352,7 @@ def statuses_before(status: str) -> list[str]:
 # --- what is told of an order -----------------------------------------------------------------------------------------
 
 OrderNotice = Literal[
-    "rejected", "confirmed", "picked", "shipped", "delivered", "cancelled", "link", "failed", "refunded"
+    "rejected", "confirmed", "picked", "shipped", "delivered", "cancelled", "link", "failed", "refunded", "surplus"
 ]
 _ORDER_FACTS = frozenset({"rejected", "confirmed", "picked", "shipped", "delivered", "cancelled"})
 
@@ -269,7 +372,7 @@ def why_not_tell(kind: OrderNotice, key: str, version: int, told: list[Told]) ->
     """
     if any(one.key == key for one in told):
         return "told"
-    if kind == "refunded":
+    if kind in ("refunded", "surplus"):
         return None
     facts = [one for one in told if one.kind in _ORDER_FACTS]
     if kind in _ORDER_FACTS:

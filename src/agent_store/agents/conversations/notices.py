@@ -7,15 +7,17 @@ that it is for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from agent_store.agents.conversations import door
 from agent_store.agents.conversations.model import Conversation, OrderNotice, why_not_tell
 from agent_store.agents.conversations.repository import Conversations, Notices
 from agent_store.agents.conversations.settings import ConversationsSettings
-from agent_store.agents.conversations.speech import decide, deliver, dump
+from agent_store.agents.conversations.speech import Saying, decide, dump, tell
 from agent_store.agents.conversations.texts import clock, day, say
 from agent_store.agents.conversations.wishes import PERSON_PAYLOAD
-from agent_store.contracts.chat import ButtonsBlock, ReplyBlock, ReplyChoice, TextBlock
+from agent_store.contracts import templates
+from agent_store.contracts.chat import ButtonsBlock, ImageBlock, ReplyBlock, ReplyChoice, TextBlock
 from agent_store.contracts.common import Language
 from agent_store.contracts.orders import (
     Delivery,
@@ -28,7 +30,13 @@ from agent_store.contracts.orders import (
     OrderShipped,
     OrderView,
 )
-from agent_store.contracts.payments import PaymentFailed, PaymentLinkCreated, PaymentRefunded
+from agent_store.contracts.payments import (
+    PaymentFailed,
+    PaymentLinkCreated,
+    PaymentRefunded,
+    PaymentSurplusRefunded,
+)
+from agent_store.contracts.whatsapp import OutTemplate, Purpose
 from agent_store.kernel.context import Context
 from agent_store.kernel.ids import ConversationId, CustomerId, OrderId
 
@@ -55,7 +63,10 @@ async def _tell(
     customer_id: CustomerId,
     conversation: Conversation | None,
     blocks: Sequence[ReplyBlock],
+    template: OutTemplate | None = None,
+    expires_at: datetime | None = None,
 ) -> None:
+    """`template` goes out instead when the customer has not written for 24 hours; its purpose is the notice's."""
     if conversation is None:
         # An order that came by another way than a chat (a kiosk's command): there is nowhere to tell it.
         ctx.log.info("notice.nowhere", customer=customer_id, order=order_id, kind=kind)
@@ -65,7 +76,13 @@ async def _tell(
     if reason is not None:
         await decide(ctx, conversation, "notice.skipped", order=order_id, kind=kind, version=version, reason=reason)
         return
-    contents = door.render(blocks, conversation.language)
+    purpose: Purpose = "service" if template is None else templates.TEMPLATES[template.name].purpose
+    saying = Saying(
+        contents=tuple(door.render(blocks, conversation.language)),
+        purpose=purpose,
+        template=template,
+        expires_at=expires_at,
+    )
     hold = conversation.turn_open
     if hold:
         conversation.held += 1
@@ -77,17 +94,21 @@ async def _tell(
         conversation_id=conversation.id,
         at=ctx.now(),
         position=conversation.held if hold else None,
-        contents=dump(contents) if hold else None,
+        contents=dump(saying) if hold else None,
     )
     if not hold:
-        await deliver(ctx, conversation, contents, role="notice")
+        await tell(ctx, conversation, saying)
     await ctx.get(Conversations).save(conversation)
 
 
 async def _order_fact(
-    ctx: Context, event: OrderFact, kind: OrderNotice, text: str,
+    ctx: Context,
+    event: OrderFact,
+    kind: OrderNotice,
+    text: str,
     conversation: Conversation | None,
-) -> None:  # fmt: skip
+    template: OutTemplate,
+) -> None:
     await _tell(
         ctx,
         kind=kind,
@@ -97,6 +118,7 @@ async def _order_fact(
         customer_id=event.customer_id,
         conversation=conversation,
         blocks=[TextBlock(text=text)],
+        template=template,
     )
 
 
@@ -147,6 +169,19 @@ def shipped_text(order: OrderView, language: Language) -> str:
     return text
 
 
+def shipped_template(order: OrderView, language: Language) -> OutTemplate:
+    if order.delivery.method == "pickup":
+        place = order.delivery.location_name or say("the_store", language)
+        return templates.out("order_ready", language, {"number": order.number, "place": place})
+    details: list[str] = []
+    if order.tracking:
+        details.append(say("tracking", language, tracking=order.tracking) + ".")
+    if order.delivery.latest is not None:
+        details.append(say("promise_on", language, latest=day(order.delivery.latest, language)))
+    told = " ".join(details) or say("tell_arrival", language)
+    return templates.out("order_shipped", language, {"number": order.number, "details": told})
+
+
 def cancelled_text(order: OrderView, language: Language) -> str:
     key = f"cancelled_{order.reason}"
     return say(
@@ -185,37 +220,48 @@ def rejected_blocks(event: OrderRejected, language: Language) -> list[ReplyBlock
 
 async def confirmed(ctx: Context, event: OrderConfirmed) -> None:
     conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
-    text = confirmed_text(event.order, _language(conversation, event.order.language))
-    await _order_fact(ctx, event, "confirmed", text, conversation)
+    language = _language(conversation, event.order.language)
+    promise = _promise(event.order.delivery, language)
+    values = {"number": event.order.number, "total": str(event.order.total), "promise": promise}
+    template = templates.out("order_confirmed", language, values)
+    await _order_fact(ctx, event, "confirmed", confirmed_text(event.order, language), conversation, template)
 
 
 async def picked(ctx: Context, event: OrderPicked) -> None:
     conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
-    text = say("picked", _language(conversation, event.order.language), number=event.order.number)
-    await _order_fact(ctx, event, "picked", text, conversation)
+    language = _language(conversation, event.order.language)
+    text = say("picked", language, number=event.order.number)
+    template = templates.out("order_picked", language, {"number": event.order.number})
+    await _order_fact(ctx, event, "picked", text, conversation, template)
 
 
 async def shipped(ctx: Context, event: OrderShipped) -> None:
     conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
-    text = shipped_text(event.order, _language(conversation, event.order.language))
-    await _order_fact(ctx, event, "shipped", text, conversation)
+    language = _language(conversation, event.order.language)
+    text, template = shipped_text(event.order, language), shipped_template(event.order, language)
+    await _order_fact(ctx, event, "shipped", text, conversation, template)
 
 
 async def delivered(ctx: Context, event: OrderDelivered) -> None:
     conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
     key = "fetched" if event.order.delivery.method == "pickup" else "delivered"
-    text = say(key, _language(conversation, event.order.language), number=event.order.number)
-    await _order_fact(ctx, event, "delivered", text, conversation)
+    language = _language(conversation, event.order.language)
+    text = say(key, language, number=event.order.number)
+    template = templates.out("order_delivered", language, {"number": event.order.number})
+    await _order_fact(ctx, event, "delivered", text, conversation, template)
 
 
 async def cancelled(ctx: Context, event: OrderCancelled) -> None:
     conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
-    text = cancelled_text(event.order, _language(conversation, event.order.language))
-    await _order_fact(ctx, event, "cancelled", text, conversation)
+    language = _language(conversation, event.order.language)
+    template = templates.out("order_cancelled", language, {"number": event.order.number})
+    await _order_fact(ctx, event, "cancelled", cancelled_text(event.order, language), conversation, template)
 
 
 async def rejected(ctx: Context, event: OrderRejected) -> None:
     conversation = await _where(ctx, event.customer_id, event.order.conversation_id)
+    language = _language(conversation, event.order.language)
+    money = say("rejected_refunded" if event.refunded else "rejected_uncharged", language)
     await _tell(
         ctx,
         kind="rejected",
@@ -224,11 +270,30 @@ async def rejected(ctx: Context, event: OrderRejected) -> None:
         order_id=event.order_id,
         customer_id=event.customer_id,
         conversation=conversation,
-        blocks=rejected_blocks(event, _language(conversation, event.order.language)),
+        blocks=rejected_blocks(event, language),
+        template=templates.out("order_rejected", language, {"number": event.order.number, "money": money}),
     )
 
 
 # --- payments
+
+
+def _link_template(event: PaymentLinkCreated, language: Language, now: datetime) -> OutTemplate:
+    values = {
+        "number": event.order_number,
+        "total": str(event.amount),
+        "link": event.link,
+        "until": clock(event.expires_at, now, language),
+    }
+    return templates.out("payment_due", language, values)
+
+
+def pix_blocks(event: PaymentLinkCreated, language: Language) -> list[ReplyBlock]:
+    """The code alone in a message, since a tap copies all of one; then its picture, for who reads it with another phone."""
+    if event.pix is None:
+        return []
+    caption = say("pix_caption", language, number=event.order_number, total=event.amount)
+    return [TextBlock(text=event.pix.copy_paste), ImageBlock(link=event.pix.image, text=caption)]
 
 
 async def link(ctx: Context, event: PaymentLinkCreated) -> None:
@@ -244,6 +309,8 @@ async def link(ctx: Context, event: PaymentLinkCreated) -> None:
     )
     if ctx.use(ConversationsSettings).test_mode:
         text += "\n\n" + say("pay_test_codes", language)
+    if event.pix is not None:
+        text += "\n\n" + say("pay_pix", language)
     await _tell(
         ctx,
         kind="link",
@@ -252,7 +319,9 @@ async def link(ctx: Context, event: PaymentLinkCreated) -> None:
         order_id=event.order_id,
         customer_id=event.customer_id,
         conversation=conversation,
-        blocks=[TextBlock(text=text)],
+        blocks=[TextBlock(text=text), *pix_blocks(event, language)],
+        template=_link_template(event, language, ctx.now()),
+        expires_at=event.expires_at,
     )
 
 
@@ -293,6 +362,8 @@ def failed_block(event: PaymentFailed, language: Language) -> ReplyBlock:
 
 async def failed(ctx: Context, event: PaymentFailed) -> None:
     conversation = await _where(ctx, event.customer_id, event.conversation_id)
+    language = _language(conversation, event.language)
+    reason = say(f"reason_{event.failure}", language)
     await _tell(
         ctx,
         kind="failed",
@@ -301,13 +372,35 @@ async def failed(ctx: Context, event: PaymentFailed) -> None:
         order_id=event.order_id,
         customer_id=event.customer_id,
         conversation=conversation,
-        blocks=[failed_block(event, _language(conversation, event.language))],
+        blocks=[failed_block(event, language)],
+        template=templates.out("payment_failed", language, {"number": event.order_number, "reason": reason}),
+    )
+
+
+async def surplus_refunded(ctx: Context, event: PaymentSurplusRefunded) -> None:
+    conversation = await _where(ctx, event.customer_id, event.conversation_id)
+    language = _language(conversation, event.language)
+    text = say(f"surplus_{event.reason}", language, amount=event.amount, number=event.order_number)
+    await _tell(
+        ctx,
+        kind="surplus",
+        key=f"payment:{event.payment_id}:surplus:{ctx.event.id}",
+        version=0,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        conversation=conversation,
+        blocks=[TextBlock(text=text)],
+        template=templates.out(
+            "payment_refunded", language, {"amount": str(event.amount), "number": event.order_number}
+        ),
     )
 
 
 async def refunded(ctx: Context, event: PaymentRefunded) -> None:
     conversation = await _where(ctx, event.customer_id, event.conversation_id)
-    text = say("refunded", _language(conversation, event.language), amount=event.amount, number=event.order_number)
+    language = _language(conversation, event.language)
+    text = say("refunded", language, amount=event.amount, number=event.order_number)
+    template = templates.out("payment_refunded", language, {"amount": str(event.amount), "number": event.order_number})
     await _tell(
         ctx,
         kind="refunded",
@@ -317,4 +410,5 @@ async def refunded(ctx: Context, event: PaymentRefunded) -> None:
         customer_id=event.customer_id,
         conversation=conversation,
         blocks=[TextBlock(text=text)],
+        template=template,
     )

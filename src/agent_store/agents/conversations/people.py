@@ -8,9 +8,10 @@ from agent_store.agents.conversations.model import (
     Customer,
     Line,
 )
+from agent_store.agents.conversations.reading import shown_line
 from agent_store.agents.conversations.repository import Conversations, Messages
 from agent_store.agents.conversations.settings import ConversationsSettings
-from agent_store.agents.conversations.speech import decide, flush_held
+from agent_store.agents.conversations.speech import decide, flush_held, seen
 from agent_store.agents.conversations.texts import say
 from agent_store.agents.conversations.turns import customer_of, emit_turn, must, notice, waiting
 from agent_store.agents.conversations.wishes import BOT_PAYLOAD
@@ -32,6 +33,7 @@ async def to_person(ctx: Context, conversation: Conversation, customer: Customer
     await ctx.get(Messages).give(conversation, lines)
     until = ctx.now() + ctx.use(ConversationsSettings).person_limit
     emit_turn(ctx, conversation, customer, lines, "person", until)
+    seen(ctx, conversation, lines, typing=False)
 
 
 async def escalate(
@@ -43,7 +45,7 @@ async def escalate(
     lines = await waiting(ctx, conversation, fresh)
     if not conversation.wait():
         return
-    words = " / ".join(line.text for line in lines if line.text) or conversation.last_text
+    words = " / ".join(told for line in lines if (told := shown_line(line))) or conversation.last_text
     await decide(ctx, conversation, "escalated", reason=reason, token=conversation.lease_token)
     ctx.emit(
         SalesEscalate(

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import and_, bindparam, func, null, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, null, or_, select, update
 
-from agent_store.agents.conversations.model import Conversation, Customer, Line, Told, statuses_before
-from agent_store.agents.conversations.tables import conversations, customers, decisions, identities, messages, notices
+from agent_store.agents.conversations.model import AWAITED, Conversation, Customer, Line, Told, statuses_before
+from agent_store.agents.conversations.reading import (
+    News,
+    body_of,
+    content_of,
+    media_of,
+    news_of,
+    read_media,
+    shown,
+    stored_line,
+)
+from agent_store.agents.conversations.tables import (
+    conversations,
+    customers,
+    decisions,
+    early,
+    identities,
+    messages,
+    notices,
+)
 from agent_store.contracts.chat import Decision, HistoryLine, Profile, TranscriptLine
 from agent_store.contracts.common import Address, Language
 from agent_store.kernel.context import Repository, Row
@@ -143,6 +161,16 @@ _LATEST = (
     .limit(1)
 )
 _LATEST_LOCK = _LATEST.with_for_update()
+_MOVE = (
+    update(conversations)
+    .where(
+        conversations.c.customer_id == bindparam("p_customer"),
+        conversations.c.channel == "whatsapp",
+        conversations.c.address_kind == bindparam("p_kind"),
+        conversations.c.address == bindparam("p_old"),
+    )
+    .values(address=bindparam("p_new"))
+)
 _ADD = insert(conversations)
 _FIXED = frozenset({"id", "customer_id", "channel", "number", "created_at"})
 _NAMES = tuple(field.name for field in fields(Conversation))
@@ -194,6 +222,10 @@ class Conversations(Repository):
         row = await self.db.first(_LATEST_LOCK if lock else _LATEST, {"p_customer": customer_id})
         return None if row is None else _conversation(row)
 
+    async def move(self, customer_id: CustomerId, kind: Literal["phone", "user"], old: str, new: str) -> int:
+        """The customer's conversations that were answered at `old` are answered at `new` from now on. How many."""
+        return await self.db.run(_MOVE, {"p_customer": customer_id, "p_kind": kind, "p_old": old, "p_new": new})
+
     async def add(self, conversation: Conversation) -> None:
         await self.db.run(_ADD, {name: getattr(conversation, name) for name in _NAMES})
 
@@ -215,13 +247,44 @@ class Conversations(Repository):
 
 # --- messages
 
+NO_TURN = -2
+"""No message has it."""
 _ADD_MESSAGE = insert(messages)
 _OF = messages.c.conversation_id == bindparam("p_conversation")
+_LINE = tuple(
+    messages.c[name]
+    for name in (
+        "conversation_id", "seq", "external_id", "kind", "text", "payload", "at", "turn", "content", "media", "quotes",
+        "edited_at", "deleted_at",
+    )
+)  # fmt: skip
 _WAITING = (
-    select(messages.c.seq, messages.c.external_id, messages.c.kind, messages.c.text, messages.c.payload, messages.c.at)
+    select(*_LINE)
     .where(_OF, messages.c.seq > bindparam("p_after"), messages.c.direction == "in", messages.c.turn.is_(None))
     .order_by(messages.c.seq)
     .limit(100)
+)
+_HEARD = select(*_LINE).where(messages.c.external_id == bindparam("p_external"), messages.c.direction == "in").limit(1)
+_NAMED = (
+    select(messages.c.direction, messages.c.kind, messages.c.text, messages.c.content)
+    .where(messages.c.external_id == bindparam("p_external"), _OF)
+    .limit(1)
+)
+_QUOTING = select(*_LINE).where(_OF, messages.c.quotes == bindparam("p_external"), messages.c.direction == "in")
+_AWAITED = (
+    select(func.count().label("found"))
+    .select_from(messages)
+    .where(_OF, messages.c.turn == AWAITED, messages.c.seq != bindparam("p_seq"))
+)
+_REWRITE = (
+    update(messages)
+    .where(_OF, messages.c.seq == bindparam("p_seq"))
+    .values(
+        {
+            name: bindparam(f"p_{name}")
+            for name in ("turn", "text", "payload", "content", "media", "quotes", "edited_at", "deleted_at")
+        }
+    )
 )
 _GIVE = update(messages).where(_OF, messages.c.seq == bindparam("p_seq")).values(turn=bindparam("p_turn"))
 _RELEASE = (
@@ -234,7 +297,17 @@ _RELEASE = (
 _STATUS = (
     update(messages)
     .where(messages.c.send_id == bindparam("p_send"), messages.c.status.in_(bindparam("p_from", expanding=True)))
-    .values(status=bindparam("p_status"))
+    .values(
+        status=bindparam("p_status"),
+        external_id=func.coalesce(messages.c.external_id, bindparam("p_external", type_=messages.c.external_id.type)),
+    )
+)
+_ANSWERED = (
+    select(messages.c.seq)
+    .where(
+        _OF, messages.c.direction == "out", messages.c.role.in_(("seller", "person")), messages.c.at > bindparam("p_at")
+    )
+    .limit(1)
 )
 _TURN_BEGAN = select(func.min(messages.c.seq).label("seq")).where(
     _OF, messages.c.direction == "in", messages.c.turn == bindparam("p_turn")
@@ -242,13 +315,23 @@ _TURN_BEGAN = select(func.min(messages.c.seq).label("seq")).where(
 _LAST = (
     select(
         messages.c.seq, messages.c.direction, messages.c.role, messages.c.author, messages.c.kind, messages.c.text,
-        messages.c.payload, messages.c.at, messages.c.status,
+        messages.c.payload, messages.c.at, messages.c.status, messages.c.content, messages.c.media, messages.c.edited_at,
+        messages.c.deleted_at,
     )
-    .where(_OF, messages.c.seq < bindparam("p_before"))
+    .where(_OF)
     .order_by(messages.c.seq.desc())
     .limit(bindparam("p_limit"))
 )  # fmt: skip
-_LAST_SAID = _LAST.where(messages.c.text != "", messages.c.kind.not_in(("reaction", "system")))
+_LAST_SAID = _LAST.where(
+    # Of a turn whose first message was understood late, also what was said after that one in earlier turns.
+    or_(
+        messages.c.seq < bindparam("p_before"),
+        and_(messages.c.turn > 0, messages.c.turn < bindparam("p_turn")),
+    ),
+    or_(messages.c.turn.is_(None), messages.c.turn != bindparam("p_turn")),
+    or_(messages.c.text != "", messages.c.kind.in_(("image", "order", "location"))),
+    messages.c.kind.not_in(("reaction", "system")),
+)
 
 
 class Messages(Repository):
@@ -266,6 +349,11 @@ class Messages(Repository):
                 "text": line.text,
                 "payload": line.payload,
                 "external_id": line.external_id,
+                "content": content_of(line),
+                "media": media_of(line),
+                "quotes": line.quotes,
+                "edited_at": line.edited_at,
+                "deleted_at": line.deleted_at,
                 "at": line.at,
             },
         )
@@ -276,10 +364,47 @@ class Messages(Repository):
     async def waiting(self, conversation: Conversation) -> list[Line]:
         """The customer's messages that no turn has taken, oldest first, at most 100."""
         params = {"p_conversation": conversation.id, "p_after": conversation.given}
-        return [
-            Line(row["seq"], row["external_id"], row["kind"], row["text"], row["payload"], row["at"], None, stored=True)
-            for row in await self.db.all(_WAITING, params)
-        ]
+        return [stored_line(row) for row in await self.db.all(_WAITING, params)]
+
+    async def heard(self, external_id: str) -> tuple[ConversationId, Line] | None:
+        """The customer's message of this channel id, and whose conversation it is in."""
+        row = await self.db.first(_HEARD, {"p_external": external_id})
+        return None if row is None else (ConversationId(row["conversation_id"]), stored_line(row))
+
+    async def named(self, conversation_id: ConversationId, external_id: str) -> str:
+        """What a message of either direction says; "" when this conversation has none of that id."""
+        row = await self.db.first(_NAMED, {"p_conversation": conversation_id, "p_external": external_id})
+        if row is None:
+            return ""
+        return shown(row["kind"], row["text"], row["content"]) if row["direction"] == "in" else row["text"]
+
+    async def quoting(self, conversation_id: ConversationId, external_id: str) -> list[Line]:
+        """The customer's messages that answer this one."""
+        rows = await self.db.all(_QUOTING, {"p_conversation": conversation_id, "p_external": external_id})
+        return [stored_line(row) for row in rows]
+
+    async def awaited(self, conversation: Conversation, besides: Line) -> int:
+        """How many other messages wait for their medium."""
+        row = await self.db.first(_AWAITED, {"p_conversation": conversation.id, "p_seq": besides.seq})
+        return 0 if row is None else row["found"]
+
+    async def rewrite(self, conversation: Conversation, line: Line) -> None:
+        """Put down what a stored message is now."""
+        await self.db.run(
+            _REWRITE,
+            {
+                "p_conversation": conversation.id,
+                "p_seq": line.seq,
+                "p_turn": line.turn,
+                "p_text": line.text,
+                "p_payload": line.payload,
+                "p_content": content_of(line),
+                "p_media": media_of(line),
+                "p_quotes": line.quotes,
+                "p_edited_at": line.edited_at,
+                "p_deleted_at": line.deleted_at,
+            },
+        )
 
     async def give(self, conversation: Conversation, lines: Sequence[Line]) -> None:
         """Write down which turn took which stored message."""
@@ -299,38 +424,101 @@ class Messages(Repository):
             {"p_conversation": conversation.id, "p_from": conversation.turn_from, "p_turn": conversation.turn},
         )
 
-    async def advance(self, send_id: str, status: str) -> bool:
-        """A send's status, forward only. False when it was as far already (or is unknown)."""
-        params = {"p_send": send_id, "p_status": status, "p_from": statuses_before(status)}
+    async def advance(self, send_id: str, status: str, external_id: str | None = None) -> bool:
+        """A send's status, forward only, and the channel's id of it. False when it was as far already (or is unknown)."""
+        params = {
+            "p_send": send_id, "p_status": status, "p_from": statuses_before(status), "p_external": external_id,
+        }  # fmt: skip
         return await self.db.run(_STATUS, params) > 0
+
+    async def answered_since(self, conversation_id: ConversationId, at: datetime) -> bool:
+        """Has a seller or a person said anything after this moment?"""
+        return await self.db.first(_ANSWERED, {"p_conversation": conversation_id, "p_at": at}) is not None
 
     async def began(self, conversation_id: ConversationId, turn: int) -> int | None:
         """`seq` of the first message of a turn."""
         row = await self.db.first(_TURN_BEGAN, {"p_conversation": conversation_id, "p_turn": turn})
         return None if row is None else row["seq"]
 
-    async def history(self, conversation_id: ConversationId, *, before: int, limit: int) -> tuple[HistoryLine, ...]:
-        """What was said before message `before`, oldest first; reactions and empty lines left out."""
-        rows = await self.db.all(_LAST_SAID, {"p_conversation": conversation_id, "p_before": before, "p_limit": limit})
-        return tuple(
-            HistoryLine(role=row["role"], text=row["text"], payload=row["payload"], at=row["at"])
-            for row in reversed(rows)
-        )
-
-    async def transcript(self, conversation_id: ConversationId, *, limit: int) -> tuple[TranscriptLine, ...]:
-        rows = await self.db.all(_LAST, {"p_conversation": conversation_id, "p_before": 2**31 - 1, "p_limit": limit})
-        return tuple(
-            TranscriptLine(
-                direction=row["direction"],
+    async def history(
+        self, conversation_id: ConversationId, *, before: int, limit: int, turn: int = NO_TURN
+    ) -> tuple[HistoryLine, ...]:
+        """What was said before message `before` (and in turns before `turn`), oldest first; reactions and empty lines
+        left out."""
+        params = {"p_conversation": conversation_id, "p_before": before, "p_turn": turn, "p_limit": limit}
+        rows = await self.db.all(_LAST_SAID, params)
+        lines = (
+            HistoryLine(
                 role=row["role"],
-                author=row["author"],
-                kind=row["kind"],
                 text=row["text"],
+                payload=row["payload"],
+                beside=shown(row["kind"], "", row["content"]) if row["direction"] == "in" else "",
                 at=row["at"],
-                status=row["status"],
             )
             for row in reversed(rows)
         )
+        return tuple(line for line in lines if line.text or line.beside)
+
+    async def transcript(self, conversation_id: ConversationId, *, limit: int) -> tuple[TranscriptLine, ...]:
+        rows = await self.db.all(_LAST, {"p_conversation": conversation_id, "p_limit": limit})
+        lines: list[TranscriptLine] = []
+        for row in reversed(rows):
+            media, problem = read_media(row["media"])
+            lines.append(
+                TranscriptLine(
+                    direction=row["direction"],
+                    role=row["role"],
+                    author=row["author"],
+                    kind=row["kind"],
+                    text=_shown(row),
+                    at=row["at"],
+                    status=row["status"],
+                    media=media,
+                    media_problem=problem,
+                    edited_at=row["edited_at"],
+                    deleted_at=row["deleted_at"],
+                )
+            )
+        return tuple(lines)
+
+
+def _shown(row: Row) -> str:
+    return shown(row["kind"], row["text"], row["content"]) if row["direction"] == "in" else row["text"]
+
+
+# --- news of messages that are not here yet
+
+
+_KEEP_EARLY = insert(early)
+_EARLY = (
+    select(early.c.type, early.c.body)
+    .where(early.c.external_id == bindparam("p_external"))
+    .order_by(early.c.at, early.c.event_id)
+)
+_TAKEN_UP = delete(early).where(early.c.external_id == bindparam("p_external"))
+_STALE = delete(early).where(early.c.at < bindparam("p_before"))
+EARLY_KEPT = timedelta(days=7)
+"""How long news waits for its message. One that has not come by then was not written to this store."""
+
+
+class Early(Repository):
+    async def keep(self, event: News, event_id: str, at: datetime) -> None:
+        await self.db.run(_STALE, {"p_before": at - EARLY_KEPT})
+        values = {
+            "external_id": event.wamid,
+            "event_id": event_id,
+            "type": event.event_type,
+            "body": body_of(event),
+            "at": at,
+        }
+        await self.db.run(_KEEP_EARLY, values)
+
+    async def take(self, external_id: str) -> list[News]:
+        """What came ahead of this message, in the order in which it came; it is not kept any longer."""
+        rows = await self.db.all(_EARLY, {"p_external": external_id})
+        if rows:
+            await self.db.run(_TAKEN_UP, {"p_external": external_id})
+        return [news_of(row["type"], row["body"]) for row in rows]
 
 
 # --- notices and decisions
@@ -368,7 +556,7 @@ class Notices(Repository):
         conversation_id: ConversationId,
         at: datetime,
         position: int | None,
-        contents: list[Any] | None,
+        contents: dict[str, Any] | None,
     ) -> None:
         await self.db.run(
             _TELL,
@@ -384,8 +572,8 @@ class Notices(Repository):
             },
         )
 
-    async def take_held(self, conversation_id: ConversationId) -> list[list[Any]]:
-        """What waited for the end of a turn, in the order it came; it waits no longer."""
+    async def take_held(self, conversation_id: ConversationId) -> list[dict[str, Any] | list[Any]]:
+        """What waited for the end of a turn, in the order it came (see `speech.load`); it waits no longer."""
         rows = await self.db.all(_HELD, {"p_conversation": conversation_id})
         await self.db.many(_LET_GO, [{"p_key": row["key"]} for row in rows])
         return [row["contents"] for row in rows]

@@ -77,6 +77,7 @@ conversations = Table(
     Column("burst", Integer, nullable=False),
     Column("burst_since", UtcTime),
     Column("burst_due", UtcTime),
+    Column("awaiting_until", UtcTime),
     Column("asked", Integer, nullable=False),
     Column("sentiment", Integer, nullable=False),
     Column("polite_at", UtcTime),
@@ -119,12 +120,25 @@ messages = Table(
     CheckConstraint("direction IN ('in', 'out')", name="conversations_messages_direction"),
     CheckConstraint("(direction = 'out') = (outbound IS NOT NULL)", name="conversations_messages_numbered"),
 )
-"""`seq` counts both directions. `turn`: which turn it was given in, NULL while it waits, 0 when it never starts one.
+"""`seq` counts both directions. `turn`: which turn it was given in, NULL while it waits, 0 when it never starts one, -1 while
+its medium is to come.
 
 `external_id`: the channel's id of it, of both directions once it is known. `quotes`: the one that it answers.
-`content` of an inbound message: what is not words (`items`, `about`, `seen`, `place`). What was taken back has no text,
-content and media.
+`content` of an inbound message: what is not words (`items`, `about`, `seen`, `place` …), and the text that it quotes. What
+was taken back has no text, content and media.
 """
+
+early = Table(
+    "conversations_early",
+    metadata,
+    Column("external_id", String(160), primary_key=True),
+    Column("event_id", String(64), primary_key=True),
+    Column("type", String(64), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("conversations_early_at", "at"),
+)
+"""News of messages that are not here yet (a medium, a change, a deletion): taken up when the message comes."""
 
 notices = Table(
     "conversations_notices",
@@ -140,7 +154,11 @@ notices = Table(
     Index("conversations_notices_order", "order_id"),
     Index("conversations_notices_held", "conversation_id", "position"),
 )
-"""What a customer has been told of an order. `position` is set while it waits for the end of a turn."""
+"""What a customer has been told of an order. `position` is set while it waits for the end of a turn.
+
+Of kind "unsaid": what the closed window kept back of a person's words (`order_id` is the conversation's then), until the
+customer writes.
+"""
 
 decisions = Table(
     "conversations_decisions",

@@ -41,6 +41,31 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "en": "Thank you! For now I can only read text and buttons. Could you tell me in words what you're looking for?",
         "es": "¡Gracias! Por ahora solo puedo leer textos y botones. ¿Me cuentas con palabras qué buscas?",
     },
+    "cannot_listen": {
+        "pt": "Recebi seu áudio, mas por aqui não consigo ouvir 🙏 Pode me escrever o que você disse?",
+        "en": "I got your voice message, but I can't listen to it here 🙏 Could you write me what you said?",
+        "es": "Recibí tu audio, pero por aquí no puedo escucharlo 🙏 ¿Me escribes lo que dijiste?",
+    },
+    "cannot_see": {
+        "pt": "Recebi sua foto, mas por aqui não consigo ver imagens 🙏 Me conta em palavras o que você procura?",
+        "en": "I got your picture, but I can't look at images here 🙏 Could you tell me in words what you're looking for?",
+        "es": "Recibí tu foto, pero por aquí no puedo ver imágenes 🙏 ¿Me cuentas con palabras qué buscas?",
+    },
+    "file_too_large": {
+        "pt": "O arquivo que você mandou é grande demais para mim. Pode mandar um menor, ou me escrever?",
+        "en": "The file you sent is too large for me. Could you send a smaller one, or write to me?",
+        "es": "El archivo que enviaste es demasiado grande para mí. ¿Me envías uno más pequeño, o me escribes?",
+    },
+    "file_refused": {
+        "pt": "Não consigo abrir esse tipo de arquivo. Pode me escrever o que você procura?",
+        "en": "I can't open that kind of file. Could you write me what you're looking for?",
+        "es": "No puedo abrir ese tipo de archivo. ¿Me escribes qué buscas?",
+    },
+    "file_failed": {
+        "pt": "O que você mandou não chegou inteiro até mim. Pode mandar de novo, ou me escrever?",
+        "en": "What you sent didn't quite reach me. Could you send it again, or write to me?",
+        "es": "Lo que enviaste no me llegó completo. ¿Lo envías de nuevo, o me escribes?",
+    },
     "hasty": {
         "pt": "Recebi tudo! Chegou bastante coisa de uma vez: leio com calma e já respondo tudo junto, em até um minutinho 🙂",
         "en": "I've got it all! That was quite a lot at once: I'll read it and answer everything together in about a minute 🙂",
@@ -84,6 +109,33 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "en": "I'm back with you! How can I help?",
         "es": "¡Estoy de vuelta contigo! ¿En qué te ayudo?",
     },
+    # --- reminders, surveys and offers: no, yes, an answer
+    "opted_out": {
+        "pt": "Pronto: você não recebe mais lembretes, pesquisas e ofertas. Avisos dos seus pedidos continuam, e aqui a gente "
+        "segue respondendo. Para voltar a receber, escreva *VOLTAR A RECEBER*.",
+        "en": "Done: no more reminders, surveys and offers. You'll still get news of your orders, and we go on answering "
+        "here. To get them again, write *OPT IN*.",
+        "es": "Listo: ya no recibes recordatorios, encuestas ni ofertas. Los avisos de tus pedidos continúan, y aquí te "
+        "seguimos respondiendo. Para volver a recibirlos, escribe *VOLVER A RECIBIR*.",
+    },
+    "opted_in": {
+        "pt": "Combinado: você recebe nossos lembretes, pesquisas e ofertas. Para parar quando quiser, escreva *SAIR*.",
+        "en": "All right: you'll get our reminders, surveys and offers. To stop at any time, write *STOP*.",
+        "es": "De acuerdo: recibes nuestros recordatorios, encuestas y ofertas. Para parar cuando quieras, escribe *SALIR*.",
+    },
+    "survey_good": {
+        "pt": "Que bom saber! Obrigado por contar 💛",
+        "en": "So good to hear! Thank you for telling us 💛",
+        "es": "¡Qué bueno saberlo! Gracias por contarnos 💛",
+    },
+    "survey_bad": {
+        "pt": "Obrigado pela sinceridade, e desculpe por não ter sido melhor. Se quiser contar o que houve, chamo uma pessoa da "
+        "equipe.",
+        "en": "Thank you for being frank, and sorry that it wasn't better. If you'd like to tell what happened, I'll call "
+        "someone from our team.",
+        "es": "Gracias por tu sinceridad, y perdona que no haya sido mejor. Si quieres contar qué pasó, llamo a una persona del "
+        "equipo.",
+    },
     # --- product cards
     "want_it": {"pt": "Quero este", "en": "I want this", "es": "Quiero este"},
     "see_products": {"pt": "Ver produtos", "en": "See products", "es": "Ver productos"},
@@ -91,6 +143,16 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
     "choose": {"pt": "Escolha uma opção:", "en": "Choose an option:", "es": "Elige una opción:"},
     "was": {"pt": "de {price}", "en": "was {price}", "es": "antes {price}"},
     # --- payment
+    "pay_pix": {
+        "pt": "Prefere *Pix*? O código copia e cola é a próxima mensagem: copie e cole no app do seu banco.",
+        "en": "Rather pay with *Pix*? The next message is the code: copy it and paste it into your bank's app.",
+        "es": "¿Prefieres *Pix*? El próximo mensaje es el código: cópialo y pégalo en la app de tu banco.",
+    },
+    "pix_caption": {
+        "pt": "QR code Pix do pedido *{number}*: {total}.",
+        "en": "Pix QR code of order *{number}*: {total}.",
+        "es": "Código QR Pix del pedido *{number}*: {total}.",
+    },
     "pay_link": {
         "pt": "Pedido *{number}*: {total}.\n\nPague com segurança aqui:\n{link}\n\nO link vale até {until}.",
         "en": "Order *{number}*: {total}.\n\nPay safely here:\n{link}\n\nThe link is good until {until}.",
@@ -128,6 +190,31 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "pt": "O prazo para pagar o pedido *{number}* acabou. Nada foi cobrado. Quer que eu veja de novo o que tem em estoque?",
         "en": "The time to pay for order *{number}* has run out. Nothing was charged. Shall I check again what is in stock?",
         "es": "El plazo para pagar el pedido *{number}* terminó. No se cobró nada. ¿Quieres que revise otra vez el stock?",
+    },
+    "reason_insufficient_funds": {
+        "pt": "O banco não aprovou por falta de limite.",
+        "en": "The bank declined it: not enough funds.",
+        "es": "El banco no lo aprobó por falta de fondos.",
+    },
+    "reason_expired_card": {
+        "pt": "O cartão está vencido.",
+        "en": "The card has expired.",
+        "es": "La tarjeta está vencida.",
+    },
+    "reason_network_error": {
+        "pt": "A conexão com o banco falhou no meio do caminho.",
+        "en": "The connection to the bank failed half way.",
+        "es": "La conexión con el banco falló a mitad de camino.",
+    },
+    "reason_invalid_card": {
+        "pt": "Os dados do cartão não conferem.",
+        "en": "The card's details don't match.",
+        "es": "Los datos de la tarjeta no coinciden.",
+    },
+    "reason_link_expired": {
+        "pt": "O prazo para pagar acabou.",
+        "en": "The time to pay has run out.",
+        "es": "El plazo para pagar terminó.",
     },
     "way_try_other_card": {"pt": "Tentar outro cartão", "en": "Try another card", "es": "Usar otra tarjeta"},
     "way_try_again": {"pt": "Tentar de novo", "en": "Try again", "es": "Probar otra vez"},
@@ -212,6 +299,11 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "en": "Your order *{number}* is on its way 🚚",
         "es": "Tu pedido *{number}* está en camino 🚚",
     },
+    "tell_arrival": {
+        "pt": "Avisamos aqui quando chegar.",
+        "en": "We'll tell you here when it arrives.",
+        "es": "Te avisamos aquí cuando llegue.",
+    },
     "tracking": {"pt": "Rastreio: {tracking}", "en": "Tracking: {tracking}", "es": "Seguimiento: {tracking}"},
     "ready": {
         "pt": "Seu pedido *{number}* está pronto! É só retirar no balcão de {place} 🛍️",
@@ -251,6 +343,16 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "pt": "Nossa equipe precisou cancelar o pedido *{number}*. Desculpe! Se quiser entender o motivo, chamo uma pessoa.",
         "en": "Our team had to cancel order *{number}*. Sorry! If you'd like to know why, I'll call someone.",
         "es": "Nuestro equipo tuvo que cancelar el pedido *{number}*. ¡Perdona! Si quieres saber por qué, llamo a alguien.",
+    },
+    "surplus_paid_twice": {
+        "pt": "O pedido *{number}* já estava pago, então devolvemos os {amount} que vieram a mais.",
+        "en": "Order *{number}* had been paid already, so we've given back the {amount} that came on top.",
+        "es": "El pedido *{number}* ya estaba pagado, así que devolvimos los {amount} que llegaron de más.",
+    },
+    "surplus_wrong_amount": {
+        "pt": "Recebemos {amount} pelo pedido *{number}*, que não é o valor dele: devolvemos tudo.",
+        "en": "We received {amount} for order *{number}*, which isn't its amount: we've given it all back.",
+        "es": "Recibimos {amount} por el pedido *{number}*, que no es su importe: devolvimos todo.",
     },
     "refunded": {
         "pt": "Devolvemos {amount} do pedido *{number}*. Conforme o banco, aparece em alguns dias.",

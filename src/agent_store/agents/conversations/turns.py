@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +12,11 @@ from agent_store.agents.conversations.model import (
     Customer,
     Line,
 )
+from agent_store.agents.conversations.reading import advert
 from agent_store.agents.conversations.repository import Conversations, Customers, Messages
 from agent_store.agents.conversations.routing import BRAND_PAYLOAD, route
 from agent_store.agents.conversations.settings import ConversationsSettings
-from agent_store.agents.conversations.speech import decide, deliver
+from agent_store.agents.conversations.speech import decide, deliver, seen
 from agent_store.agents.conversations.texts import say
 from agent_store.contracts.brands import Brand, Directory
 from agent_store.contracts.chat import (
@@ -62,19 +64,24 @@ async def waiting(ctx: Context, conversation: Conversation, fresh: Line | None) 
     """The customer's messages that wait, oldest first; `fresh` is the one being handled, not written down yet."""
     own = [fresh] if fresh is not None and fresh.turn is None else []
     earlier = await ctx.get(Messages).waiting(conversation) if conversation.pending > len(own) else []
-    return [*earlier, *own]
+    # What was understood late may have been written before those that wait.
+    return sorted([*earlier, *own], key=lambda line: line.seq)
 
 
 async def begin_turn(ctx: Context, conversation: Conversation, customer: Customer, fresh: Line | None) -> None:
     """Give what waits to the seller of the right brand, with a new lease. Asks which shop when that is not clear."""
     conversation.close_burst()
     lines = await waiting(ctx, conversation, fresh)
-    if not lines or not await _has_brand(ctx, conversation, lines):
+    if not lines:
+        conversation.tries = 0  # what a turn had been granted for was taken back
+        return
+    if not await _has_brand(ctx, conversation, lines):
         return
     settings = ctx.use(ConversationsSettings)
     until = conversation.grant(lines, ctx.now(), settings.turn_limit)
     await ctx.get(Messages).give(conversation, lines)
     emit_turn(ctx, conversation, customer, lines, "bot", until)
+    seen(ctx, conversation, lines, typing=True)
     ctx.emit(
         ChatTurnExpired(
             conversation_id=conversation.id,
@@ -98,7 +105,19 @@ def emit_turn(
             lease_until=until,
             addressee=addressee,
             messages=tuple(
-                ChatLine(message_id=line.external_id, kind=line.kind, text=line.text, payload=line.payload, at=line.at)
+                ChatLine(
+                    message_id=line.external_id,
+                    kind=line.kind,
+                    text=line.text,
+                    payload=line.payload,
+                    quoted=line.quoted,
+                    items=line.items,
+                    about=line.about,
+                    seen=line.seen,
+                    place=line.place,
+                    media=line.media,
+                    at=line.at,
+                )
                 for line in lines
             ),
             brand=conversation.brand or "",
@@ -124,14 +143,23 @@ async def _has_brand(ctx: Context, conversation: Conversation, lines: list[Line]
             await notice(ctx, conversation, TextBlock(text=say("no_shop_open", conversation.language)))
         ctx.log.error("directory.empty", conversation=conversation.id)
         return False
-    said = [line for line in lines if line.payload is None]
     current = conversation.brand
+    shown_by = _by_catalog(lines, brands)
+    if shown_by is not None:
+        if shown_by != current:
+            await decide(ctx, conversation, "brand.routed", brand=shown_by, before=current, why="catalog")
+        conversation.brand, conversation.asked = shown_by, 0
+        return True
+    said = [line for line in lines if line.said]
     if current is not None and not said and directory.brand(current) is not None:
-        return True  # only taps on what this brand's seller offered
+        return True  # only taps on what this brand's seller offered, a place, a picture …
     new = [line for line in said if line.seq > conversation.asked]
     choice = route("\n".join(line.text for line in new), brands, current)
     if choice.brand is None and len(new) < len(said):
         choice = route("\n".join(line.text for line in said), brands, current)
+    if choice.brand is None and (hints := [hint for line in lines for hint in (line.seen, advert(line)) if hint]):
+        # What they show, or the advertisement that they came from, tells what the customer's own words do not.
+        choice = route("\n".join([*(line.text for line in said), *hints]), brands, current)
     if choice.brand is not None:
         if choice.brand != current:
             await decide(ctx, conversation, "brand.routed", brand=choice.brand, before=current, why=choice.why)
@@ -140,6 +168,13 @@ async def _has_brand(ctx: Context, conversation: Conversation, lines: list[Line]
     conversation.brand = None
     await _ask_brand(ctx, conversation, brands)
     return False
+
+
+def _by_catalog(lines: Sequence[Line], brands: Sequence[Brand]) -> str | None:
+    """The brand in whose catalogue a cart was filled."""
+    named = {line.more.get("catalog_id") for line in lines} - {None}
+    found = [brand.id for brand in brands if brand.whatsapp_catalog_id in named]
+    return found[0] if len(found) == 1 else None
 
 
 async def _ask_brand(ctx: Context, conversation: Conversation, brands: Any) -> None:

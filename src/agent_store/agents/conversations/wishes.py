@@ -1,4 +1,4 @@
-"""Two wishes that conversations hears itself, before any brain: a person, please; and: back to the assistant."""
+"""Wishes that conversations hears itself, before any brain: a person, please; back to the assistant; no more reminders."""
 
 from __future__ import annotations
 
@@ -111,3 +111,66 @@ def wants_bot(text: str, payload: str | None = None) -> bool:
     if payload is not None:
         return payload == BOT_PAYLOAD
     return _BACK.fullmatch(_plain(text)) is not None
+
+
+# --- reminders, surveys and offers: no, or yes
+
+OPT_OUT_PAYLOAD = "opt_out"
+OPT_IN_PAYLOAD = "opt_in"
+
+_THINGS = (
+    r"(mensage(m|ns)|msgs?|ofertas?|promoc(ao|oes)|lembretes?|pesquisas?|propagandas?|novidades|avisos|messages?|offers?|"
+    r"promotions?|promos?|reminders?|surveys?|texts|news|updates|marketing|mensajes?|promociones|recordatorios?|encuestas?|"
+    r"novedades|publicidad)"
+)
+_MANY = (
+    rf"((as|os|suas|seus|essas|estas|esses|mais|minhas|the|your|any|more|all|los|las|sus|esos|estos|mas|de) )*{_THINGS}"
+)
+_SOME = rf"{_MANY}(( e| and| y| ou| or| o)? {_MANY})*"
+_PLEASE = r"( (por favor|pfv?|please|pls|obrigad[oa]|thanks|thank you|gracias))?"
+
+_OUT = re.compile(
+    r"(sair|parar|pare|descadastrar|descadastre|me descadastr[ae]|quero me descadastrar|cancelar (a )?(inscricao|assinatura)|"
+    r"stop|stop ?all|unsubscribe( me)?|opt(ing)? ?out|i want to (opt out|unsubscribe)|cancel (my )?subscription|"
+    r"salir|baja|dar(me|se)? de baja|(quiero|quisiera) dar(me|se) de baja|dame de baja|desuscribir(me|se)?|"
+    r"cancelar (la |mi )?suscripcion|"
+    r"((quero|quiero) )?(sair|salir|me remov[ae]|me tir[ae]|remove me|take me off|sacame|quitame|eliminame)"
+    r"( (da|dessa|desta|de|from|la|esta|sua|su|the|your|this|mailing))+ (lista|list)|"
+    rf"(cancel(ar|a|e)?|par(ar|e)|stop|deten(er|gan)|suspender|unsubscribe from)( (de|com|con))?"
+    rf"( (me |nos )?(receber|mandar|enviar|sending|getting|receiving|recibir))?( me)? {_SOME}|"
+    rf"(par(ar|e|em)|stop|deja|dejen|dejar) (de )?(me )?(mandar|enviar|enviarme|mandarme|sending( me)?|texting( me)?) {_SOME}|"
+    rf"(eu |yo |i )?(nao|no|dont|do not) (quero|queria|quiero|deseo|desejo|want( to)?)( mais| mas)?"
+    rf"( (receber|recibir|get|receive|mais|mas|any))* {_SOME}|"
+    rf"(nao|no|nunca) (receber|recibir) ((mais|mas)( {_SOME})?|{_SOME})|no more {_THINGS}|nao (me )?(envie|envia|mande|manda)m?( mais)? {_SOME})"
+    rf"{_PLEASE}"
+)
+_IN = re.compile(
+    r"(voltar a receber|volver a recibir|re ?subscribe|subscribe( me)?|unstop|opt ?in|i want to (opt in|subscribe)|"
+    r"(quero )?me inscrever|inscrever|suscribir(me|se)?|(quiero )?suscribirme|dar(me|se)? de alta|"
+    rf"(eu |yo )?((quero|quiero)( sim| si)? )?(voltar a |volver a )?(receber|recibir)( de novo| otra vez)? {_SOME}|"
+    rf"(i want( to)? |start |resume )((get|getting|receive|receiving) )*{_SOME})"
+    rf"{_PLEASE}"
+)
+_BACK_AGAIN = re.compile(rf"(start|quero receber|quiero recibir){_PLEASE}")
+_LONGEST_WISH = 80
+
+
+def wants_contact(text: str, payload: str | None = None, *, opted_out: bool = False) -> bool | None:
+    """False: no reminders, surveys and offers any more; True: they are welcome; None: the message is about something else.
+
+    It has to be the whole message: "quero sair com esse vestido" is none, and "cancelar" alone is about an order.
+    "Start" begins many a chat and "quero receber" answers "delivery or pickup?": these two are a yes in capitals, as one copies
+    an instruction, or from a customer who had said no.
+    """
+    if payload is not None:
+        return {OPT_OUT_PAYLOAD: False, OPT_IN_PAYLOAD: True}.get(payload)
+    if not text or len(text) > _LONGEST_WISH:
+        return None
+    said = " ".join(tokens(text.replace("'", "").replace("’", "")))
+    if _OUT.fullmatch(said):
+        return False
+    if _IN.fullmatch(said):
+        return True
+    if _BACK_AGAIN.fullmatch(said) and (opted_out or text.isupper()):
+        return True
+    return None

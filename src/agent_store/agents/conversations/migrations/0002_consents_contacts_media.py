@@ -27,6 +27,17 @@ def upgrade() -> None:
     ):  # fmt: skip
         op.add_column("conversations_messages", column)
     op.create_index("conversations_messages_by_external_id", "conversations_messages", ["external_id"])
+    op.add_column("conversations_conversations", Column("awaiting_until", UtcTime))
+    op.create_table(
+        "conversations_early",
+        Column("external_id", String(160), nullable=False),
+        Column("event_id", String(64), nullable=False),
+        Column("type", String(64), nullable=False),
+        Column("body", JSON, nullable=False),
+        Column("at", UtcTime, nullable=False),
+        PrimaryKeyConstraint("external_id", "event_id"),
+    )
+    op.create_index("conversations_early_at", "conversations_early", ["at"])
     op.create_table(
         "conversations_consents",
         Column("customer_id", String(36), nullable=False),
@@ -61,6 +72,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("conversations_contacts")
     op.drop_table("conversations_consents")
+    op.drop_table("conversations_early")
+    op.drop_column("conversations_conversations", "awaiting_until")
     op.drop_index("conversations_messages_by_external_id", "conversations_messages")
     for column in ("deleted_at", "edited_at", "quotes", "media"):
         op.drop_column("conversations_messages", column)
