@@ -13,7 +13,7 @@ from dataclasses import asdict
 from agent_store.kernel.errors import StoreError
 from tests.bench.common import Figure
 
-BENCHES = ("webhook", "process", "event", "bus", "database", "reply", "served", "search", "imports")
+BENCHES = ("webhook", "load", "process", "event", "bus", "database", "reply", "served", "search", "imports")
 ON_REQUEST = ("cluster",)
 """Those that need more than a machine."""
 

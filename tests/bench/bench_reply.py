@@ -34,7 +34,7 @@ TEXTS = (
 
 async def measure(folder: Path) -> dict[str, Any]:
     from agent_store.adapters.telemetry import logs
-    from agent_store.agents.whatsapp.model import parse
+    from agent_store.agents.whatsapp.reading import parse
     from agent_store.contracts.whatsapp import WhatsAppMessageReceived, WhatsAppMessageSend
     from agent_store.entrypoints.embedded import EmbeddedStore
     from agent_store.entrypoints.settings import load

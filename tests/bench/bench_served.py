@@ -85,7 +85,7 @@ class _Customers:
             "metadata": {"display_phone_number": "551155500000", "phone_number_id": self.number},
             "contacts": [{"profile": {"name": "Ana"}, "wa_id": who}],
             "messages": [{
-                "from": who, "id": f"wamid.IN{next(self.messages):08d}", "timestamp": "1767614400", "type": "text",
+                "from": who, "id": f"wamid.IN{next(self.messages):08d}", "timestamp": str(int(time.time())), "type": "text",
                 "text": {"body": text},
             }],
         }  # fmt: skip

@@ -38,7 +38,7 @@ def delivery(number: int) -> bytes:
                                     {
                                         "from": f"55119{number % 500:08d}",
                                         "id": f"wamid.BENCH{number:08d}",
-                                        "timestamp": "1767614400",
+                                        "timestamp": str(int(time.time())),
                                         "type": "text",
                                         "text": {"body": "Oi, quero um vestido vermelho até 300 reais"},
                                     }

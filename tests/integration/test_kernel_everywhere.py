@@ -16,6 +16,7 @@ import pytest
 from agent_store.entrypoints.programs import Postgres, RabbitMQ
 from tests.agents import (
     test_kernel_handling,
+    test_kernel_later,
     test_kernel_processes,
     test_kernel_time,
     test_kernel_tools,
@@ -25,7 +26,10 @@ from tests.support import everywhere
 from tests.support.backends import Backend, current, sqlite
 from tests.support.databases import Databases
 
-_SUITE = (test_kernel_handling, test_kernel_processes, test_kernel_time, test_kernel_tools, test_kernel_trail)
+_SUITE = (
+    test_kernel_handling, test_kernel_later, test_kernel_processes, test_kernel_time, test_kernel_tools,
+    test_kernel_trail,
+)  # fmt: skip
 _BACKENDS = ["memory-sqlite", "rabbitmq-postgresql", "knative-postgresql"]
 
 

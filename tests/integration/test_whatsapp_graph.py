@@ -113,12 +113,15 @@ async def test_a_send_is_one_post_with_the_token_and_returns_the_wamid() -> None
 @pytest.mark.parametrize(
     ("answer", "seconds"),
     [
-        (http(429, fault(130429)), 2),
-        (http(400, fault(131056)), 6),
-        (http(400, fault(80007)), 60),
+        (http(429, fault(130429)), None),
+        (http(400, fault(131056)), None),
+        (http(400, fault(80007)), None),
+        (http(400, fault(80007), 'x-business-use-case-usage: {"1": [{"estimated_time_to_regain_access": 7}]}'), 420),
+        (http(400, fault(80007), 'x-business-use-case-usage: {"1": [{"estimated_time_to_regain_access": 0}]}'), None),
+        (http(400, fault(80007), "x-business-use-case-usage: [[1]]"), None),
         (http(429, b"slow down", "retry-after: 17"), 17),
         (http(429, b"slow down", "retry-after: 99999999"), 3600),
-        (http(429, b"slow down", "retry-after: Wed, 21 Oct 2026 07:28:00 GMT"), 5),
+        (http(429, b"slow down", "retry-after: Wed, 21 Oct 2026 07:28:00 GMT"), None),
         (http(500, fault(131000)), None),
         (http(503, b"<html>"), None),
         (http(502, b""), None),
@@ -133,11 +136,11 @@ async def test_what_may_work_later_is_temporary(answer: Answer, seconds: int | N
 
 
 @pytest.mark.parametrize("answer", [http(401, fault(190, "Session has expired")), http(401, b"")])
-async def test_an_expired_token_waits_long_and_says_what_to_do(answer: Answer) -> None:
+async def test_an_expired_token_may_be_mended_and_it_says_how(answer: Answer) -> None:
     async with graph(answer) as api:
         with pytest.raises(TemporaryError, match="AGENT_STORE_WHATSAPP_ACCESS_TOKEN") as caught:
             await api.send("1", PAYLOAD)
-    assert caught.value.retry_after == timedelta(minutes=5)
+    assert caught.value.details["platform_code"] == 190
     assert TOKEN not in str(caught.value)
 
 
@@ -188,7 +191,7 @@ async def test_a_refused_connection_is_no_doubt() -> None:
 
 async def test_the_token_stands_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with graph(http(400, fault(1))) as api:
+        async with graph(http(400, fault(100))) as api:
             with pytest.raises(PermanentError):
                 await api.send("1", PAYLOAD)
     assert caplog.records

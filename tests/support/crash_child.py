@@ -181,7 +181,8 @@ async def run(order: dict[str, Any]) -> None:
     listener = bind("127.0.0.1", order["port"])
     settings = load(
         {}, data=data, port=listener.getsockname()[1], whatsapp_graph_url=order["graph"], whatsapp_app_secret=order["secret"],
-        staff_token="staff-token-of-the-tests", burst_window=timedelta(0), whatsapp_doubt=timedelta(seconds=order["doubt"]),
+        staff_token="staff-token-of-the-tests", burst_window=timedelta(0), whatsapp_pair_burst=0,
+        whatsapp_doubt=timedelta(seconds=order["doubt"]),
     )  # fmt: skip
     store = EmbeddedStore(settings)
     _wrap(store, fuse, DriftingBrain() if order["brain"] == "drifting" else RulesBrain())

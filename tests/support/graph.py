@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +62,8 @@ class FakeGraph:
     statuses: bool = False
     sent: list[Sent] = field(default_factory=list)
     fail: list[int | str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list[str])
+    """Messages of customers that were shown as read."""
     delay: float = 0.0
     port: int = 0
 
@@ -96,9 +99,16 @@ class FakeGraph:
         await (await self._answer(request))(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
+        if request.method == "GET":  # the store asks whether anybody answers
+            return JSONResponse({"id": request.url.path.rpartition("/")[2]})
+        if request.url.path.endswith("/media"):  # an upload: any picture is good
+            return JSONResponse({"id": f"{time.time_ns() % 10**15:015d}"})
         body = await request.json()
         if not request.headers.get("authorization", "").startswith("Bearer "):
             return JSONResponse({"error": {"message": "no token", "code": 190}}, 401)
+        if body.get("status") == "read":
+            self.seen.append(body["message_id"])
+            return JSONResponse({"success": True})
         if self.delay:
             await asyncio.sleep(self.delay)
         planned = self.fail.pop(0) if self.fail else None
@@ -153,8 +163,9 @@ def envelope(number: str, **value: Any) -> dict[str, Any]:
 
 
 def message_delivery(number: str, wa_id: str, message: dict[str, Any], name: str = "Ana") -> dict[str, Any]:
+    """Written now: what a customer wrote long ago, a store may not answer freely any more."""
     return envelope(
         number,
         contacts=[{"profile": {"name": name}, "wa_id": wa_id}],
-        messages=[{"from": wa_id, "timestamp": "1767614400", **message}],
+        messages=[{"from": wa_id, "timestamp": str(int(time.time())), **message}],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class UserIdShopper(Shopper):
     async def _deliver(self, message: dict[str, Any]) -> list[Sent]:
         message = {
             "id": f"wamid.IN{self.wa_id}{next(self._store._wamids):06d}",
-            "timestamp": "1767614400",
+            "timestamp": str(int(time.time())),
             "from_user_id": self.wa_id,
             **message,
         }

@@ -58,6 +58,7 @@ class StoreProcess:
             "AGENT_STORE_WHATSAPP_APP_SECRET": SECRET,
             "AGENT_STORE_STAFF_TOKEN": TOKEN,
             "AGENT_STORE_BURST_WINDOW": "0",
+            "AGENT_STORE_WHATSAPP_PAIR_BURST": "0",
             "AGENT_STORE_LOG_LEVEL": "debug",
             **self._environment,
         }

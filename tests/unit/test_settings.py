@@ -54,6 +54,8 @@ def test_the_sample_data_can_be_left_out_by_either_name(name: str) -> None:
         ("MODEL_TEMPERATURE", "9", "between 0 and 2"),
         ("CANARY_PERCENT", "101", "from 0 to 100"),
         ("CONTEXT_MESSAGES", "-1", "from 0 to 100"),
+        ("QUIET_FROM", "late", "a time of day is expected, like 21:00"),
+        ("CONTACTS_A_DAY", "-1", "not be negative"),
         ("BRAND", "[]", "a JSON object is expected"),
         ("BRAND", "{", "a JSON object is expected"),
     ],

@@ -53,7 +53,7 @@
 {{- fail (printf "%s.password: give one, since %s.enabled makes the database" $part $part) }}
 {{- end }}
 {{- end }}
-{{- range list "BUS" "DATABASE_URL" "KEYS" "OPENAI_API_KEY" "REDIS_URL" "STAFF_TOKEN" "WHATSAPP_ACCESS_TOKEN" "WHATSAPP_APP_SECRET" "WHATSAPP_VERIFY_TOKEN" }}
+{{- range list "BUS" "DATABASE_URL" "KEYS" "MEDIA_S3_ACCESS_KEY" "MEDIA_S3_SECRET_KEY" "OPENAI_API_KEY" "PAYMENT_WEBHOOK_SECRET" "REDIS_URL" "STAFF_TOKEN" "TRANSCRIBER_API_KEY" "VISION_API_KEY" "WHATSAPP_ACCESS_TOKEN" "WHATSAPP_APP_SECRET" "WHATSAPP_VERIFY_TOKEN" }}
 {{- if get $v.settings (printf "AGENT_STORE_%s" .) }}
 {{- fail (printf "settings.AGENT_STORE_%s: a secret has no place in a ConfigMap: put it into the Secret %s" . $v.secrets.name) }}
 {{- end }}

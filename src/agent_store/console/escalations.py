@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Protocol, TypeVar, cast
+from urllib.parse import quote
 
 from nicegui import ui
 from starlette.requests import Request
@@ -48,6 +49,13 @@ _REASONS = {
 _LANGUAGES = {"pt": "Português", "en": "English", "es": "Español"}
 _BRASILIA = timezone(timedelta(hours=-3))
 """The clock that the customers of a Brazilian shop read too; no daylight saving since 2019."""
+_MISSING = {
+    "too_large": "What came with it is too large and was not fetched.",
+    "forbidden_type": "What came with it is of a kind that is not taken, and was not kept.",
+    "unsafe": "What came with it was refused: its address is not safe.",
+    "unreadable": "What came with it cannot be read, and was not kept.",
+    "gone": "What came with it is not there any more.",
+}
 _STATUS = {
     "queued": "schedule",
     "sent": "done",
@@ -78,6 +86,7 @@ body { background: #eef1f4; font-family: system-ui, -apple-system, 'Segoe UI', R
 .line.seller { align-self: flex-end; background: #e3ecf7; border-bottom-right-radius: 4px; }
 .line.person { align-self: flex-end; background: #d5f0d8; border-bottom-right-radius: 4px; }
 .line.notice { align-self: center; background: #fff6dc; font-size: 13.5px; max-width: min(88%, 620px); }
+.shown { display: block; max-width: 100%; max-height: 320px; border-radius: 8px; margin-bottom: 4px; }
 .who { font-size: 11.5px; color: #5b6875; margin-bottom: 1px; }
 .when { font-size: 11px; color: #6b7785; text-align: right; margin-top: 2px; display: flex; gap: 3px; justify-content: flex-end;
   align-items: center; }
@@ -407,14 +416,44 @@ class _Desk:
         with ui.element("div").classes(f"line {line.role}"):
             if line.author and line.role in ("seller", "person"):
                 ui.label(line.author).classes("who")
-            ui.label(line.text or f"[{line.kind}]")
+            if line.deleted_at is not None:
+                ui.label("The customer took this message back.").classes("meta")
+            else:
+                _draw_medium(line)
+                if line.text or line.media is None:
+                    ui.label(line.text or f"[{line.kind}]")
             with ui.element("div").classes("when"):
+                if line.edited_at is not None and line.deleted_at is None:
+                    ui.label("edited")
                 ui.label(line.at.astimezone(_BRASILIA).strftime("%H:%M"))
                 if line.status is not None:
                     icon = ui.icon(_STATUS.get(line.status, "help")).props(f"aria-label={line.status}")
                     icon.classes(
                         "text-sky-600" if line.status == "read" else "text-red-700" if line.status == "failed" else ""
                     )
+
+
+def _draw_medium(line: TranscriptLine) -> None:
+    """A photo, a voice note, a file of the customer's; or why it is not there."""
+    if line.media_problem is not None:
+        ui.label(_MISSING.get(line.media_problem, "What came with it could not be fetched.")).classes("meta")
+    medium = line.media
+    if medium is None:
+        return
+    if medium.expires_at is not None and medium.expires_at <= datetime.now(UTC):
+        ui.label("What came with it has been deleted: its time was over.").classes("meta")
+        return
+    address = f"/media/whatsapp/{quote(medium.key, safe='')}"
+    kind = medium.mime_type.partition("/")[0]
+    if kind == "image":
+        with ui.link(target=address, new_tab=True):
+            ui.element("img").props(f"src={address} loading=lazy").props('alt="What the customer sent"').classes(
+                "shown"
+            )
+    elif kind in ("audio", "video"):
+        ui.element(kind).props(f"src={address} controls preload=none").classes("shown")
+    else:
+        ui.link(medium.filename or f"A file ({medium.mime_type})", address, new_tab=True)
 
 
 def _js(text: str) -> str:

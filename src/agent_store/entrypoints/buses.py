@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from datetime import timedelta
 
@@ -35,6 +36,15 @@ def keys_of(settings: Settings, secrets: Secrets) -> list[tuple[str, bytes]]:
         return [("local", secrets.service_key.encode())]
     pairs = (part.strip().partition(":") for part in settings.keys.split(","))
     return [(name, secret.encode()) for name, _, secret in pairs]
+
+
+def payment_secret_of(settings: Settings, secrets: Secrets) -> str:
+    """What a payment provider's callbacks are signed with: the setting, else what all processes that share keys have in
+    common."""
+    if settings.payment_webhook_secret or not settings.keys:
+        return settings.payment_webhook_secret or secrets.payment_secret
+    (_, key), *_ = keys_of(settings, secrets)
+    return hmac.digest(key, b"payment callbacks", "sha256").hex()
 
 
 def make_bus(settings: Settings, signer: Signer, services: Services | None, metrics: PrometheusMetrics, *,

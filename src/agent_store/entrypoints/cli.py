@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from agent_store.entrypoints.cli_dead import dead
-from agent_store.entrypoints.cli_whatsapp import whatsapp
 from agent_store.entrypoints.cli_kube import crd, operator
+from agent_store.entrypoints.cli_simulator import simulator
+from agent_store.entrypoints.cli_whatsapp import whatsapp
 from agent_store.entrypoints.settings import Settings, load, variable
 from agent_store.kernel.errors import StoreError
 
@@ -369,6 +370,7 @@ def conversation_show(conversation_id: str, data: Path | None, as_json: bool) ->
         print_trail(trail)
 
 
+main.add_command(simulator)
 main.add_command(dead)
 main.add_command(whatsapp)
 main.add_command(operator)

@@ -130,7 +130,7 @@ async def _grant(database: str, agents: Sequence[Agent], logins: Sequence[str], 
 _DATABASES = ("store.sqlite3", "simulator.sqlite3")
 """In this order: what stands for the outside world is never older in a copy than what the store knows of it."""
 _BESIDE = ("secrets.json",)
-_FOLDERS = ("brands",)
+_FOLDERS = ("brands", "simulator-media")
 
 
 def backup(data: Path, target: Path, *, say: Say) -> None:

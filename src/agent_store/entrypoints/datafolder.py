@@ -23,6 +23,7 @@ class Secrets:
     simulator_secret: str
     page_secret: str
     service_key: str
+    payment_secret: str
 
     @classmethod
     def load(cls, folder: Path) -> Secrets:

@@ -21,14 +21,17 @@ from agent_store.adapters.http import problems
 from agent_store.adapters.http.api import closed_intake, public_api, staff_api
 from agent_store.adapters.http.auth import StaffAuth, login_router
 from agent_store.adapters.http.edge import Gate
+from agent_store.adapters.http.kept_media import kept_media_router
 from agent_store.adapters.http.mcp import McpDoor
 from agent_store.adapters.http.media import media_router
 from agent_store.adapters.http.tools_server import contracts_router
+from agent_store.adapters.payments.bank import bank_router
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.adapters.telemetry.observed import TracedHttp
 from agent_store.adapters.telemetry.state import StateMetrics
 from agent_store.adapters.telemetry.tracing import make_tracing
-from agent_store.adapters.whatsapp.simulator import Simulator, numbers_of, simulator_router
+from agent_store.adapters.whatsapp.simulator import Simulator, numbers_of
+from agent_store.adapters.whatsapp.simulator_http import simulator_router
 from agent_store.agents.payments.api import router as payments_router
 from agent_store.agents.seller.agent import seller
 from agent_store.agents.whatsapp import intake as gateway
@@ -40,9 +43,11 @@ from agent_store.contracts.catalog import ImportReport
 from agent_store.entrypoints import assets, catalogue
 from agent_store.entrypoints.admin import draw_product
 from agent_store.entrypoints.datafolder import DataLock, Secrets
+from agent_store.entrypoints.media import media_settings
 from agent_store.entrypoints.rooms import Rooms, all_consumers, all_names
 from agent_store.entrypoints.settings import Settings
-from agent_store.entrypoints.sharing import Shared, webhook_rates
+from agent_store.entrypoints.sharing import Shared, send_rates, webhook_rates
+from agent_store.entrypoints.shelf import StoreShelf
 from agent_store.kernel.clock import Clock, SystemClock
 from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.errors import StoreError
@@ -89,13 +94,17 @@ class EmbeddedStore:
             api_version=settings.whatsapp_api_version,
             send_timeout=settings.whatsapp_timeout,
             doubt_wait=settings.whatsapp_doubt,
+            media=media_settings(settings, self.public_url),
             **webhook_rates(settings),
+            **send_rates(settings),
         )
         self.shared = Shared(settings, self.metrics)
         self.simulator = self._make_simulator()
         self._rooms = Rooms(
             settings, self.clock, self.directory, self.data, self.whatsapp_settings, lambda: self.store,
-            public_url=self.public_url, metrics=self.metrics, tracing=self.tracing,
+            public_url=self.public_url, own_url=self.url,
+            payment_secret=settings.payment_webhook_secret or self.secrets.payment_secret,
+            metrics=self.metrics, tracing=self.tracing,
         )  # fmt: skip
         self.store = SqliteStore(settings.database)
         self.runtime = Runtime(
@@ -130,6 +139,7 @@ class EmbeddedStore:
             numbers=lambda: numbers_of(self.directory),
             app_secret=self.secrets.simulator_secret,
             access_token=self.whatsapp_settings.access_token,
+            shelf=StoreShelf(lambda: self.runtime),
         )
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -152,6 +162,7 @@ class EmbeddedStore:
                 _log.info("sample_data.imported", products=count)
         if self.simulator is not None:
             await self.simulator.start()
+        await self._rooms.start()
         self.metrics.gauge("deliveries_active", "Deliveries being handled", lambda: self.runtime.dispatcher.active)
         self.ready = True
         return taken
@@ -234,8 +245,11 @@ class EmbeddedStore:
         app.include_router(
             staff_api(self.runtime, self.directory, self.auth, self, self.shared.news), dependencies=limit
         )
-        app.include_router(payments_router(self.runtime))
+        app.include_router(payments_router(self.runtime, callbacks=self._rooms.callbacks, payer=self._rooms.bank))
+        if self._rooms.bank is not None:
+            app.include_router(bank_router(self._rooms.bank, authorize=self.auth))
         app.include_router(media_router(self.runtime, self.directory, draw_product))
+        app.include_router(kept_media_router(self.runtime, self._rooms.media_store(), authorize=self.auth))
         app.include_router(
             contracts_router(self.runtime.toolbox, lambda: all_consumers(self.directory), authorize=self.auth)
         )

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.adapters.telemetry.observed import ObservedBrain, TracedWhatsApp
@@ -23,12 +23,19 @@ from agent_store.kernel.errors import InvalidInput
 from agent_store.kernel.store import Store
 from agent_store.kernel.tracing import OFF, Tracing
 
+if TYPE_CHECKING:
+    from agent_store.adapters.payments.bank import MockBank
+    from agent_store.agents.payments.ports import Callbacks
+    from agent_store.agents.whatsapp.ports import MediaStore
+
 AGENTS = (
     "whatsapp", "conversations", "assistant", "catalog", "inventory", "pricing", "cart", "orders", "payments",
     "fulfillment", "seller",
 )  # fmt: skip
 A_BRAND_EACH = frozenset({"seller"})
 """Agents of which there is an instance a brand: `seller/fashion`."""
+MEDIA_AT_ONCE = 8
+"""Customers' files that a process holds in memory."""
 BRAND_ID = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -126,11 +133,14 @@ class Rooms:
         store: Callable[[], Store],
         *,
         public_url: str,
+        own_url: str,
+        payment_secret: str,
         metrics: PrometheusMetrics,
         tracing: Tracing = OFF,
     ) -> None:
         """`whatsapp` is the `WhatsAppSettings` of this process; `data` the folder of catalogues and shipping rates;
-        `store` gives this process's store once it runs."""
+        `store` gives this process's store once it runs; `own_url` is where it hears the mock provider's callbacks, which are
+        signed with `payment_secret`."""
         self._settings = settings
         self._clock = clock
         self._directory = directory
@@ -138,6 +148,13 @@ class Rooms:
         self._whatsapp = whatsapp
         self._store = store
         self._public_url = public_url
+        self._own_url = own_url
+        self._payment_secret = payment_secret
+        self.callbacks: Callbacks | None = None
+        """How a payment provider's callbacks are read, where `payments` runs."""
+        self.bank: MockBank | None = None
+        """Who pays a Pix where no money moves."""
+        self._media_store: MediaStore | None = None
         self._metrics = metrics
         self._tracing = tracing
         self._closers: list[Callable[[], Awaitable[None]]] = []
@@ -149,6 +166,11 @@ class Rooms:
             if build is not None:
                 ports.update(build())
         return ports
+
+    async def start(self) -> None:
+        """Once the store runs and HTTP is served."""
+        if self.bank is not None:
+            await self.bank.start()
 
     async def close(self) -> None:
         for close in reversed(self._closers):
@@ -164,9 +186,44 @@ class Rooms:
         graph = GraphClient(self._whatsapp)
         self._closers.append(graph.close)
         api = TracedWhatsApp(graph, self._tracing, self._whatsapp.graph_url)
-        return {WhatsAppSettings: self._whatsapp, WhatsAppApi: api}
+        return {WhatsAppSettings: self._whatsapp, WhatsAppApi: api, **self._media_ports()}
+
+    def media_store(self) -> MediaStore:
+        """Where customers' media are kept."""
+        from agent_store.entrypoints.media import make_media_store
+
+        if self._media_store is None:
+            self._media_store = make_media_store(self._settings, self._clock, self._closers)
+        return self._media_store
+
+    def _media_ports(self) -> dict[type[Any], object]:
+        from agent_store.adapters.whatsapp.media import GraphMedia
+        from agent_store.adapters.whatsapp.pictures import WebPictures
+        from agent_store.agents.whatsapp.ports import (
+            MediaApi,
+            MediaSlots,
+            MediaStore,
+            Pictures,
+            Senses,
+        )
+        from agent_store.entrypoints.media import make_senses
+
+        settings = self._settings
+        hosts = settings.whatsapp_media_hosts.split(",")
+        api = GraphMedia(self._whatsapp, hosts=hosts, timeout=settings.whatsapp_media_timeout)
+        pictures = WebPictures(self._public_url)
+        self._closers += [api.close, pictures.close]
+        return {
+            MediaSlots: MediaSlots(MEDIA_AT_ONCE),
+            MediaApi: api,
+            MediaStore: self.media_store(),
+            Senses: make_senses(settings, self._closers),
+            Pictures: pictures,
+        }
 
     def _conversations_ports(self) -> dict[type[Any], object]:
+        from agent_store.agents.conversations.permission import Caps
+        from agent_store.agents.conversations.quiet import QuietHours
         from agent_store.agents.conversations.settings import ConversationsSettings
 
         settings = self._settings
@@ -177,6 +234,8 @@ class Rooms:
                 turn_limit=settings.turn_limit + timedelta(seconds=30),
                 test_mode=settings.payment_test_mode,
                 hasty_pause=settings.customer_pause,
+                quiet=QuietHours(settings.quiet_from, settings.quiet_until),
+                caps=Caps(settings.contacts_a_day, settings.contacts_a_week),
             )
         }
 
@@ -216,11 +275,19 @@ class Rooms:
         return {OrdersSettings: OrdersSettings(payment_window=self._settings.payment_window)}
 
     def _payments_ports(self) -> dict[type[Any], object]:
-        from agent_store.adapters.payments.mock import MockPaymentProvider
+        from agent_store.adapters.payments.bank import MockBank
+        from agent_store.adapters.payments.callbacks import SignedCallbacks
+        from agent_store.adapters.payments.mock import MockPaymentProvider, Receiver
         from agent_store.agents.payments.ports import PaymentProvider
         from agent_store.agents.payments.settings import PaymentsSettings
 
-        provider = MockPaymentProvider(self._clock, self._store)
+        settings = self._settings
+        receiver = Receiver(settings.pix_name, settings.pix_city, settings.pix_key)
+        provider = MockPaymentProvider(self._clock, self._store, receiver)
+        callbacks = SignedCallbacks("mock", self._payment_secret, self._clock)
+        bank = MockBank(provider, callbacks, f"{self._own_url}/webhooks/payments/{callbacks.name}")
+        self.callbacks, self.bank = callbacks, bank
+        self._closers.append(bank.close)
         return {PaymentsSettings: PaymentsSettings(public_url=self._public_url), PaymentProvider: provider}
 
     def _fulfillment_ports(self) -> dict[type[Any], object]:

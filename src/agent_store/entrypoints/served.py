@@ -31,7 +31,7 @@ from agent_store.adapters.telemetry.state import StateMetrics
 from agent_store.adapters.telemetry.tracing import make_tracing
 from agent_store.contracts.brands import Directory
 from agent_store.entrypoints import assets
-from agent_store.entrypoints.buses import CALLS, NoServices, keys_of, make_bus
+from agent_store.entrypoints.buses import CALLS, NoServices, keys_of, make_bus, payment_secret_of
 from agent_store.entrypoints.datafolder import Secrets
 from agent_store.entrypoints.directories import Directories
 from agent_store.entrypoints.rooms import (
@@ -44,7 +44,7 @@ from agent_store.entrypoints.rooms import (
     consumers_of,
 )
 from agent_store.entrypoints.settings import Settings
-from agent_store.entrypoints.sharing import Shared, webhook_rates
+from agent_store.entrypoints.sharing import Shared, send_rates, webhook_rates
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.bus import Bus, DeadDelivery
 from agent_store.kernel.clock import Clock, SystemClock
@@ -342,7 +342,9 @@ class ServedProcess(_Process):
         self.whatsapp_settings = self._whatsapp() if "whatsapp" in agents else None
         self._rooms = Rooms(
             settings, self.clock, self.directory, self.data, self.whatsapp_settings, lambda: self.store,
-            public_url=self.public_url, metrics=self.metrics, tracing=self.tracing,
+            public_url=self.public_url, own_url=self.url,
+            payment_secret=payment_secret_of(settings, self.secrets),
+            metrics=self.metrics, tracing=self.tracing,
         )  # fmt: skip
         self.bus = make_bus(settings, self.signer, self.services, self.metrics, service=self.service,
                             dead=self._keep, takes_dead=steward, clock=self.clock)  # fmt: skip
@@ -373,6 +375,7 @@ class ServedProcess(_Process):
 
     def _whatsapp(self) -> WhatsAppSettings:
         from agent_store.agents.whatsapp.ports import WhatsAppSettings
+        from agent_store.entrypoints.media import media_settings
 
         settings = self.settings
         return WhatsAppSettings(
@@ -384,11 +387,14 @@ class ServedProcess(_Process):
             api_version=settings.whatsapp_api_version,
             send_timeout=settings.whatsapp_timeout,
             doubt_wait=settings.whatsapp_doubt,
+            media=media_settings(settings, self.public_url),
             **webhook_rates(settings),
+            **send_rates(settings),
         )
 
     def _simulator(self) -> Any:
         from agent_store.adapters.whatsapp.simulator import Simulator, numbers_of
+        from agent_store.entrypoints.shelf import StoreShelf
 
         return Simulator(
             self.settings.data / "simulator.sqlite3",
@@ -396,6 +402,7 @@ class ServedProcess(_Process):
             numbers=lambda: numbers_of(self.directory),
             app_secret=self.secrets.simulator_secret,
             access_token=self.secrets.access_token,
+            shelf=StoreShelf(lambda: self.runtime),
         )
 
     # --- HTTP --------------------------------------------------------------------------------------------------
@@ -427,13 +434,22 @@ class ServedProcess(_Process):
             hook: AsgiApp = webhook(self, self.whatsapp_settings, simulator=trusted, limiter=self.shared.limiter)
             self._asgi["/webhooks/whatsapp"] = hook
         if self.simulator is not None:
-            from agent_store.adapters.whatsapp.simulator import simulator_router
+            from agent_store.adapters.whatsapp.simulator_http import simulator_router
 
             app.include_router(simulator_router(self.simulator, authorize=self.auth))
         if "payments" in agents:
             from agent_store.agents.payments.api import router as payments_router
 
-            app.include_router(payments_router(self.runtime))
+            bank = self._rooms.bank
+            app.include_router(payments_router(self.runtime, callbacks=self._rooms.callbacks, payer=bank))
+            if bank is not None:
+                from agent_store.adapters.payments.bank import bank_router
+
+                app.include_router(bank_router(bank, authorize=self.auth))
+        if "whatsapp" in agents or self.api:
+            from agent_store.adapters.http.kept_media import kept_media_router
+
+            app.include_router(kept_media_router(self.runtime, self._rooms.media_store(), authorize=self.auth))
         if self.api:
             self._mount_api()
 
@@ -471,6 +487,7 @@ class ServedProcess(_Process):
         await self._listening()
         if self.simulator is not None:
             await self.simulator.start()
+        await self._rooms.start()
         self.metrics.gauge("deliveries_active", "Deliveries being handled", lambda: self.runtime.dispatcher.active)
         self.ready = True
         self.directories.watch()

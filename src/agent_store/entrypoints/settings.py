@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -79,6 +80,13 @@ def _days(value: str) -> timedelta:
     if not 1 <= days <= 3650:
         raise ValueError("a number of days from 1 to 3650")
     return timedelta(days=days)
+
+
+def _time(value: str) -> time:
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value.strip())
+    if found is None:
+        raise ValueError("a time of day is expected, like 21:00")
+    return time(int(found[1]), int(found[2]))
 
 
 def _fraction(value: str) -> float:
@@ -153,10 +161,36 @@ def _url(value: str) -> str:
     return value
 
 
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        value = value.strip().lower()
+        if value not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return value
+
+    return parse
+
+
+def _hosts(value: str) -> str:
+    hosts = [host.strip().lower() for host in value.split(",")]
+    for host in hosts:
+        name = host.removeprefix("*.")
+        if "." not in name or not all(char.isalnum() or char in "-." for char in name):
+            raise ValueError("names of hosts with commas between are expected, or *.name for all under one")
+    return ",".join(hosts)
+
+
 def _percent(value: str) -> int:
     number = _integer(value)
     if not 0 <= number <= 100:
         raise ValueError("a whole number from 0 to 100")
+    return number
+
+
+def _share(value: str) -> int:
+    number = _percent(value)
+    if number == 0:
+        raise ValueError("a share of nothing sends nothing: between 1 and 100")
     return number
 
 
@@ -198,6 +232,53 @@ class Settings:
     whatsapp_doubt: timedelta = _setting(
         timedelta(seconds=20), _seconds, "wait for a status before a send is uncertain"
     )
+    whatsapp_rate: int = _setting(80, _whole, "messages a second that one of the shop's numbers sends; 0: no limit")
+    whatsapp_marketing_share: int = _setting(
+        50, _share, "how much of that reminders, surveys and offers may take, in percent"
+    )
+    whatsapp_pair_burst: int = _setting(
+        45, _whole, "messages of one number to one customer that may go out at once; 0: no limit"
+    )
+    whatsapp_pair_pause: timedelta = _setting(timedelta(seconds=6), _seconds, "how long until one more may go out")
+
+    whatsapp_media: str = _setting(
+        "auto",
+        _choice("auto", "link", "upload"),
+        "how pictures go out: link (Meta fetches them), upload, or auto: uploads where the public URL is not https",
+    )
+    whatsapp_media_days: timedelta = _setting(
+        timedelta(days=30), _days, "days that the content of customers' photos, voice notes and files is kept"
+    )
+    whatsapp_media_max: int = _setting(
+        25 * 1024 * 1024, _positive, "most bytes of a customer's file, beside Meta's own limits by kind"
+    )
+    whatsapp_media_timeout: timedelta = _setting(
+        timedelta(seconds=60), _seconds, "longest download or upload of a file"
+    )
+    whatsapp_media_hosts: str = _setting(
+        "lookaside.fbsbx.com,*.fbcdn.net,*.whatsapp.net", _hosts, "hosts from which customers' files are fetched"
+    )
+    media_s3_endpoint: str = _setting(
+        "", _url, "S3-compatible server that keeps customers' files; absent: the data folder does"
+    )
+    media_s3_bucket: str = _setting("", _word, "its bucket")
+    media_s3_region: str = _setting("us-east-1", _word, "its region")
+    media_s3_access_key: str = _setting("", _text, "its access key", secret=True)
+    media_s3_secret_key: str = _setting("", _text, "its secret key", secret=True)
+    transcriber: str = _setting(
+        "none", _choice("none", "openai", "whisper"), "who listens to voice notes: none, openai, whisper (whisper.cpp)"
+    )
+    transcriber_url: str = _setting("", _url, "its base URL; absent, for openai: AGENT_STORE_OPENAI_URL")
+    transcriber_api_key: str = _setting("", _text, "its key; absent: AGENT_STORE_OPENAI_API_KEY", secret=True)
+    transcriber_model: str = _setting("whisper-1", _text, "its model, for openai")
+    transcriber_timeout: timedelta = _setting(timedelta(seconds=30), _seconds, "longest wait for it")
+    vision: str = _setting(
+        "none", _choice("none", "openai", "ollama"), "who looks at customers' pictures: none, openai, ollama"
+    )
+    vision_url: str = _setting("", _url, "its base URL; absent: AGENT_STORE_OPENAI_URL or AGENT_STORE_OLLAMA_URL")
+    vision_api_key: str = _setting("", _text, "its key; absent: AGENT_STORE_OPENAI_API_KEY", secret=True)
+    vision_model: str = _setting("", _text, "its model; default gpt-4o-mini (openai), llama3.2-vision (ollama)")
+    vision_timeout: timedelta = _setting(timedelta(seconds=30), _seconds, "longest wait for it")
 
     burst_window: timedelta = _setting(
         timedelta(milliseconds=700), _seconds, "quiet time that ends a burst of messages"
@@ -229,6 +310,12 @@ class Settings:
 
     payment_window: timedelta = _setting(timedelta(minutes=30), _seconds, "how long a payment link is open")
     payment_test_mode: bool = _setting(True, _flag, "take the four test cards (there is no other provider yet)")
+    payment_webhook_secret: str = _setting(
+        "", _text, "what the payment provider signs its callbacks with; made up, or of KEYS, when absent", secret=True
+    )
+    pix_name: str = _setting("Agent Store", _text, "who is paid by Pix, as the payer's bank shows it (25 characters)")
+    pix_city: str = _setting("Sao Paulo", _text, "the receiver's city in Pix codes (15 characters)")
+    pix_key: str = _setting("", _text, "the receiver's Pix key, which a charge names")
     retention: timedelta = _setting(timedelta(days=30), _days, "days that finished events are kept")
 
     database_url: str = _setting(
@@ -285,6 +372,14 @@ class Settings:
     customer_pause: timedelta = _setting(
         timedelta(seconds=60), _seconds, "how long who writes faster waits for the answer to it all"
     )
+    quiet_from: time = _setting(
+        time(21), _time, "from when on, by a customer's own clock, reminders, surveys and offers wait"
+    )
+    quiet_until: time = _setting(time(8), _time, "until when they wait; the same as QUIET_FROM: they never do")
+    contacts_a_day: int = _setting(
+        1, _whole, "reminders, surveys and offers that a customer gets in 24 hours, all brands together; 0: none"
+    )
+    contacts_a_week: int = _setting(3, _whole, "and in seven days; 0: none")
     api_limit: int = _setting(3_000, _whole, "API requests of one caller a minute; 0: no limit")
     brand_tokens_limit: int = _setting(0, _whole, "model tokens of a brand a day, then the rules answer; 0: no limit")
     customer_tokens_limit: int = _setting(
@@ -296,6 +391,22 @@ class Settings:
             raise InvalidInput(
                 "AGENT_STORE_OPENAI_API_KEY: the brain is openai, so give a key (or another AGENT_STORE_OPENAI_URL)"
             )
+
+        for name, sense, url, key in (
+            ("TRANSCRIBER", self.transcriber, self.transcriber_url, self.transcriber_api_key),
+            ("VISION", self.vision, self.vision_url, self.vision_api_key),
+        ):
+            at_openai = (url or self.openai_url) == "https://api.openai.com/v1"
+            if sense == "openai" and at_openai and not (key or self.openai_api_key):
+                raise InvalidInput(f"AGENT_STORE_{name}_API_KEY: give a key (or another AGENT_STORE_{name}_URL)")
+        if self.transcriber == "whisper" and not self.transcriber_url:
+            raise InvalidInput(
+                "AGENT_STORE_TRANSCRIBER_URL: say where the whisper server is, like http://localhost:8178"
+            )
+        if self.media_s3_endpoint:
+            for name in ("media_s3_bucket", "media_s3_access_key", "media_s3_secret_key"):
+                if not getattr(self, name):
+                    raise InvalidInput(f"{variable(name)}: AGENT_STORE_MEDIA_S3_ENDPOINT is set, so this is needed too")
 
         if self.bus == "knative" and self.answer_within <= self.turn_limit:
             raise InvalidInput(
@@ -366,7 +477,13 @@ def table() -> list[tuple[str, str, str]]:
     for item in fields(Settings):
         default = item.default
         if isinstance(default, timedelta):
-            default = f"{default.total_seconds():g}"
+            default = (
+                f"{default / timedelta(days=1):g}"
+                if item.metadata["parse"] is _days
+                else f"{default.total_seconds():g}"
+            )
+        elif isinstance(default, time):
+            default = default.isoformat("minutes")
         elif isinstance(default, bool):
             default = "yes" if default else "no"
         rows.append((variable(item.name), str(default), str(item.metadata["help"])))
@@ -387,7 +504,7 @@ def page() -> str:
     lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" for name, default, meaning in table()]
     lines += [
         "",
-        "Secrets that are absent (`STAFF_TOKEN`, the WhatsApp ones) are made up once by the embedded store and kept in",
+        "Secrets that are absent (`STAFF_TOKEN`, `PAYMENT_WEBHOOK_SECRET`, the WhatsApp ones) are made up once by the embedded store and kept in",
         "`secrets.json` of the data folder, readable by its owner only. Signature checking is never off.",
         "",
     ]

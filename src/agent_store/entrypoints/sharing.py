@@ -15,7 +15,7 @@ from agent_store.adapters.http.auth import StaffAuth
 from agent_store.adapters.http.limits import ApiLimit
 from agent_store.adapters.limits import LocalRateLimiter
 from agent_store.entrypoints.settings import Settings
-from agent_store.kernel.limits import Rate, RateLimiter
+from agent_store.kernel.limits import UNLIMITED, Rate, RateLimiter
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.news import FanOut, News
 from agent_store.kernel.runtime import Runtime
@@ -32,6 +32,16 @@ def webhook_rates(settings: Settings) -> dict[str, Any]:
         "source_rate": Rate(settings.webhook_source_limit),
         "number_rate": Rate(settings.webhook_number_limit),
         "customer_rate": Rate(settings.customer_messages_limit),
+    }
+
+
+def send_rates(settings: Settings) -> dict[str, Any]:
+    """The limits of what goes out, by the fields of `WhatsAppSettings`."""
+    burst, pause = settings.whatsapp_pair_burst, settings.whatsapp_pair_pause
+    return {
+        "send_rate": Rate(settings.whatsapp_rate, timedelta(seconds=1)),
+        "marketing_share": settings.whatsapp_marketing_share / 100,
+        "pair_rate": Rate(burst, burst * pause) if burst and pause else UNLIMITED,
     }
 
 

@@ -245,8 +245,13 @@ class Phone:
 def print_bubble(phone: Phone, bubble: Json) -> None:
     who = phone.number["seller"] or phone.number["name"]
     picture = f"  🖼  {bubble['image']}" if bubble["image"] else ""
-    text = bubble["text"].replace("\n", "\n    ")
+    text = "\n".join(part for part in (bubble["header"], bubble["text"]) if part).replace("\n", "\n    ")
     click.echo(f"{click.style(who, fg='green', bold=True)}: {text}{click.style(picture, dim=True)}")
+    for product in bubble["products"]:
+        price = "" if product["price"] is None else money({"minor": product["price"], "currency": product["currency"]})
+        click.echo(f"    {click.style(product['retailer_id'], dim=True)} {product['title']}  {price}")
+    for link in bubble["links"]:
+        click.echo(f"    {link['title']}: {link['url'] or link['copy']}")
     for option in bubble["options"]:
         index = next(
             (i for i, (wamid, known) in enumerate(phone.options, 1) if wamid == bubble["wamid"] and known == option), 0

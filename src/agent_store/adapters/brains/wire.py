@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import Any, Literal, cast
@@ -24,7 +24,9 @@ LONGEST_LINE = 2_000
 _SAO_PAULO = timezone(timedelta(hours=-3))
 _LANGUAGES = {"pt": "Brazilian Portuguese", "en": "English", "es": "Spanish"}
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_NOISE = frozenset({"score", "weight_g", "image", "complements", "lat", "lon", "facets"})
+LONGEST_ASIDE = 500
+"""Characters of what came along with a line: a quoted message, what a picture shows."""
+_NOISE = frozenset({"score", "weight_g", "image", "complements", "facets"})
 """Keys of results that tell a model nothing."""
 
 
@@ -71,14 +73,51 @@ def _system(request: BrainRequest) -> str:
 
 
 def _line(line: Line) -> str:
+    """Words as they are; what came along with them in square brackets, which nothing inside can close."""
     text = line.text[:LONGEST_LINE]
-    if line.payload:
+    if line.payload == FORM:
+        text = f"[answers of a form: {_aside(text, LONGEST_LINE)}]"
+    elif line.payload:
         text = f"{text} (tapped: {line.payload})"
+    elif line.kind == "audio" and text:
+        text = f"[spoken, as a machine heard it] {text}"
+    text = "\n".join(part for part in (*_before(line), text, *_after(line)) if part)
     if line.role == "notice":
         return f"[message of the store] {text}"
     if line.role == "person":
         return f"[a colleague wrote] {text}"
     return text
+
+
+FORM = "form"
+"""The payload of a form's answers."""
+
+
+def _aside(text: str, longest: int = LONGEST_ASIDE) -> str:
+    """Somebody's words within brackets of ours: on one line, and without brackets of their own."""
+    flat = " ".join(text.replace("[", "(").replace("]", ")").split())
+    return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
+
+
+def _before(line: Line) -> Iterator[str]:
+    if line.quoted:
+        yield f"[in answer to this message: {_aside(line.quoted)}]"
+    if line.about:
+        yield f"[about the product with the SKU {_aside(line.about)}]"
+
+
+def _after(line: Line) -> Iterator[str]:
+    if line.items:
+        listed = "; ".join(f"{item.quantity} x {_aside(item.sku)}" for item in line.items)
+        yield f"[a cart filled in the channel's catalogue, not in the store's cart yet: {listed}]"
+    if line.seen:
+        yield f"[a picture; a machine says that it shows: {_aside(line.seen)}]"
+    if line.place is not None:
+        named = ", ".join(part for part in (line.place.name, line.place.address) if part)
+        where = f"latitude {line.place.latitude:.5f}, longitude {line.place.longitude:.5f}"
+        yield f"[a place: {where}{f', {_aside(named)}' if named else ''}]"
+    if line.beside:
+        yield f"[with it came: {_aside(line.beside)}]"
 
 
 def _result(result: ToolResult) -> str:

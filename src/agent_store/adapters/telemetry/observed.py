@@ -103,6 +103,11 @@ class TracedWhatsApp:
             span.set("agent_store.whatsapp.accepted", True)
             return wamid
 
+    async def show_seen(self, phone_number_id: str, payload: Mapping[str, Any]) -> None:
+        attributes = {**self._attributes, "agent_store.whatsapp.kind": "read"}
+        with self._tracing.span("POST /messages", kind="client", attributes=attributes):
+            await self._api.show_seen(phone_number_id, payload)
+
 
 class ObservedBus:
     """A span for each event that a broker has confirmed, in the trace of what has emitted it, and the seconds of every publishing.

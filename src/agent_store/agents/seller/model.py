@@ -31,7 +31,20 @@ SAO_PAULO = timezone(timedelta(hours=-3))
 """Brazil has had no summer time since 2019, so a fixed offset is the shop's civil time."""
 
 FactKind = Literal[
-    "price", "discount", "stock", "day", "days", "hours", "clock", "order", "paid", "cart", "link", "free", "words"
+    "price",
+    "discount",
+    "stock",
+    "day",
+    "days",
+    "hours",
+    "clock",
+    "order",
+    "paid",
+    "cart",
+    "link",
+    "pix",
+    "free",
+    "words",
 ]
 OWN = "own:"
 """What a ref of the customer's own name or address begins with: such facts are not kept beyond their turn."""
@@ -41,7 +54,7 @@ class Fact(Shape):
     """One thing a reply may state.
 
     `ref` names what it is a fact of: a newer fact of the same ref takes its place. `value`: minor units for a price,
-    percent for a discount, units for stock, ISO date, days, hours, "HH:MM", an order number, a link, a cart version;
+    percent for a discount, units for stock, ISO date, days, hours, "HH:MM", an order number, a link, a Pix code, a cart version;
     for "words" a folded name or address, in which what looks like a date is none ("Rua 15 de Novembro").
     `about` is the folded name or title (which begins with the name) of the product it belongs to, "" when to none.
     """
@@ -114,12 +127,20 @@ def _plain(letter: str) -> str:
 
 _PLAIN: dict[str, str] = {}
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\"']+", re.IGNORECASE)
+_BR_CODE = re.compile(r"\b000201\d{4}[^\n]{20,490}?6304[0-9A-Fa-f]{4}(?![0-9A-Za-z])")
 _EMPHASIS = re.compile(r"[*_~`]+$")
 
 
 def addresses(text: str) -> Iterator[tuple[int, int]]:
-    """Where links begin and end in a text: what is in them is no emphasis, but the marks around them are."""
+    """Where links and Pix codes begin and end in a text: what is in them is no emphasis, but the marks around them are."""
+    codes = [match.span() for match in _BR_CODE.finditer(text)]
+    past = 0
     for match in _ADDRESS.finditer(text):
+        while codes and codes[0][0] < match.start():
+            yield codes[0]
+            past = codes.pop(0)[1]
+        if match.start() < past:
+            continue
         start = match.start()
         # Neither marks of a sentence nor these of emphasis end a link: they close what began before it.
         link = match[0].rstrip(".,;:!?*~`")
@@ -127,6 +148,7 @@ def addresses(text: str) -> Iterator[tuple[int, int]]:
         for mark in opening[0] if opening else "":
             link = link.removesuffix(mark).rstrip(".,;:!?*~`")
         yield start, start + len(link)
+    yield from codes
 
 
 class Ledger:
@@ -468,6 +490,9 @@ class _Reader:
         ends = payment.expires_at.astimezone(SAO_PAULO)
         self.add("clock", f"{ref}:ends", f"{ends:%H:%M}", ttl)
         self.add("day", f"{ref}:ends:day", ends.date().isoformat(), ttl)
+        if payment.pix is not None:
+            # After its time nobody can pay by it, so nobody is given it.
+            self.add("pix", f"{ref}:pix", payment.pix.copy_paste, min(ttl, payment.expires_at - self._at))
         if payment.state == "paid":
             self.add("paid", f"{ref}:paid", payment.order_number, ttl)
 

@@ -36,6 +36,8 @@ OFFER_CHOICES = "offer_choices"
 BRING_PERSON = "bring_person"
 CONFIRM_ORDER = "confirm_order"
 """The payload of the button that says yes to an order."""
+FORM = "form"
+"""The payload of a form's answers: they inform, and neither confirm nor cancel anything."""
 
 _ALLOWED: dict[str, type[Tool[Any]]] = {
     contract.tool_name: contract
@@ -252,11 +254,11 @@ _CANCEL = re.compile(r"\b(?:cancel\w*|desist\w*|anul\w*|nao quero mais|call it o
 
 
 def asks_to_cancel(lines: Sequence[Line]) -> bool:
-    """The customer's own words of this burst speak of cancelling."""
+    """The customer's own words of this burst speak of cancelling; a form's fields are none."""
     return any(
         _CANCEL.search(fold(line.text)) or (line.payload or "").startswith("cancel")
         for line in lines
-        if line.role == "customer"
+        if line.role == "customer" and line.payload != FORM
     )
 
 

@@ -15,6 +15,7 @@ from agent_store.contracts.chat import (
     ButtonsBlock,
     Evidence,
     ListBlock,
+    PlaceRequestBlock,
     ProductCard,
     ProductsBlock,
     ReplyBlock,
@@ -90,8 +91,10 @@ def render(blocks: Sequence[Block], ledger: Ledger, *, language: Language, low_s
         if text:
             texts.append((text, False))
         if block.kind == "text":
+            done += [TextBlock(text=part) for part in _codes_alone(text, ledger)]
+        elif block.kind == "place_request":
             if text:
-                done.append(TextBlock(text=text))
+                done.append(PlaceRequestBlock(text=text))
         elif block.kind == "products":
             cards: list[ProductCard] = []
             for item in dict.fromkeys(block.items):
@@ -114,6 +117,21 @@ def render(blocks: Sequence[Block], ledger: Ledger, *, language: Language, low_s
             if made is not None:
                 done.append(made)
     return Rendered(tuple(done), tuple(texts), tuple(unknown), tuple(evidence), asks)
+
+
+def _codes_alone(text: str, ledger: Ledger) -> list[str]:
+    """A Pix code is a message of its own: a customer's tap copies all of one."""
+    parts = [text]
+    for known in ledger.facts():
+        if known.fact.kind == "pix":
+            code = str(known.fact.value)
+            parts = [piece for part in parts for piece in _around(part, code)]
+    return [part for part in (one.strip() for one in parts) if part]
+
+
+def _around(text: str, code: str) -> list[str]:
+    before, found, after = text.partition(code)
+    return [before, found, after.replace(code, "")] if found else [text]
 
 
 def card_of(
@@ -227,6 +245,7 @@ def plain(ledger: Ledger, *, language: Language, low_stock: int) -> Rendered:
     """What the turn's own tool calls gave, in plain words: the answer when no brain can give one."""
     lines: list[str] = []
     cards: list[ProductCard] = []
+    codes: list[TextBlock] = []
     evidence: list[Evidence] = []
 
     def state(line: str, finding: Finding, money: int | None = None) -> None:
@@ -251,6 +270,8 @@ def plain(ledger: Ledger, *, language: Language, low_stock: int) -> Rendered:
                 state(say("total", language, money=Money(minor=int(fact.value))), finding, int(fact.value))
             elif fact.kind == "link":
                 lines.append(str(fact.value))
+            elif fact.kind == "pix":
+                codes.append(TextBlock(text=str(fact.value)))
     if "orders" not in fresh and (finding := fresh.get("cart")) is not None:
         subtotal = next((int(fact.value) for fact in finding.facts if fact.ref == "cart:subtotal"), None)
         if subtotal == 0:
@@ -267,7 +288,7 @@ def plain(ledger: Ledger, *, language: Language, low_stock: int) -> Rendered:
     blocks: list[ReplyBlock] = []
     if lines:
         lines.append(say("next", language))
-        blocks.append(TextBlock(text="\n".join(lines)))
+        blocks += [TextBlock(text="\n".join(lines)), *codes]
     elif cards:
         blocks.append(ProductsBlock(text=say("found", language), cards=tuple(cards)))
     else:
@@ -287,6 +308,20 @@ _WHY: dict[Reason, str] = {
 _WHO = {"customer": "Customer", "seller": "Seller", "person": "Person", "notice": "Store"}
 
 
+def _told(line: Line) -> str:
+    """A line as the person who takes over reads it: words, and what came along with them."""
+    beside = [line.text, line.beside]
+    beside += [f"{item.quantity} x {item.sku}" for item in line.items]
+    if line.about:
+        beside.append(f"[about {line.about}]")
+    if line.seen:
+        beside.append(f"[picture: {line.seen}]")
+    if line.place is not None:
+        where = ", ".join(part for part in (line.place.name, line.place.address) if part)
+        beside.append(f"[place: {where or f'{line.place.latitude:.5f}, {line.place.longitude:.5f}'}]")
+    return " ".join(part for part in beside if part)
+
+
 def summary(reason: Reason, words: str, history: Sequence[Line], lines: Sequence[Line], ledger: Ledger) -> str:
     """For the person who takes over: why, what was said last, how the cart stands. At most some 1,500 characters."""
     parts = [_WHY[reason]]
@@ -294,7 +329,9 @@ def summary(reason: Reason, words: str, history: Sequence[Line], lines: Sequence
     if note and note != reason:
         parts.append(clip(note, 200))
     parts += [
-        f"{_WHO[line.role]}: {clip(' '.join(line.text.split()), 160)}" for line in [*history[-6:], *lines] if line.text
+        f"{_WHO[line.role]}: {clip(' '.join(told.split()), 160)}"
+        for line in [*history[-6:], *lines]
+        if (told := _told(line))
     ]
     for known in ledger.facts():
         if known.fact.ref == "cart:subtotal":

@@ -24,6 +24,7 @@ from agent_store.agents.seller.settings import Circuit, SellerSettings
 from agent_store.contracts.brands import Brand, Directory, prompt_of
 from agent_store.contracts.chat import (
     ChatIntentDetected,
+    ChatLine,
     ChatMessageNew,
     ChatResponse,
     Evidence,
@@ -40,6 +41,8 @@ from agent_store.kernel.brain import (
     BrainRequest,
     Choice,
     Line,
+    LineItem,
+    LinePlace,
     Step,
     ToolCall,
     ToolResult,
@@ -110,10 +113,7 @@ class _Turn:
         self._brains = ctx.use(SellerBrains)
         # The event's own time: the same when the turn is resumed, so that what still holds is judged alike.
         self._began = ctx.event.time
-        self._lines = tuple(
-            Line(role="customer", text=message.text, payload=message.payload, at=message.at)
-            for message in event.messages
-        )
+        self._lines = tuple(_said(message) for message in event.messages)
         self._history: tuple[Line, ...] | None = None
         self._thoughts = 0
         self._spent = 0.0
@@ -566,8 +566,24 @@ def _evidence(supported: Sequence[truth.Supported]) -> list[Evidence]:
     return found
 
 
+def _said(message: ChatLine) -> Line:
+    place = message.place
+    return Line(
+        role="customer",
+        text=message.text,
+        payload=message.payload,
+        kind=message.kind,
+        quoted=message.quoted,
+        items=tuple(LineItem(sku=item.sku, quantity=item.quantity) for item in message.items),
+        about=message.about,
+        seen=message.seen,
+        place=None if place is None else LinePlace.model_validate(place.model_dump()),
+        at=message.at,
+    )
+
+
 def _line(line: HistoryLine) -> Line:
-    return Line(role=line.role, text=line.text, payload=line.payload, at=line.at)
+    return Line(role=line.role, text=line.text, payload=line.payload, beside=line.beside, at=line.at)
 
 
 def _text(value: object) -> str:

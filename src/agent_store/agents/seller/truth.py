@@ -1,7 +1,7 @@
 """The truth rule: what a reply states as fact stands in a tool result of its conversation and still holds. Pure.
 
 Claims are read from the text in Portuguese, English and Spanish alike: amounts, discounts, stock counts, delivery days
-and dates, order numbers; and the deeds that a model likes to make up (put in the cart, ordered, paid, a link). It errs on
+and dates, order numbers, Pix codes and keys; and the deeds that a model likes to make up (put in the cart, ordered, paid, a link). It errs on
 the strict side: a sentence that only looks like a claim costs one rewrite, an invented price costs a customer.
 """
 
@@ -18,7 +18,7 @@ from typing import Literal
 from agent_store.agents.seller.model import SAO_PAULO, Fact, FactKind, Known, Ledger, addresses, fold
 from agent_store.agents.seller.numbers import COUNT, IN_WORDS, NUMBER, count_of, from_words, minor_of
 
-ClaimKind = Literal["price", "discount", "stock", "date", "order", "cart", "paid", "link"]
+ClaimKind = Literal["price", "discount", "stock", "date", "order", "cart", "paid", "link", "pix"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,7 @@ def check(text: str, ledger: Ledger, echo: Echo, *, language: str = "pt", choice
     A claim in a sentence that names a product needs a fact of that product, or one that belongs to no product.
     A date that is part of a street's name or of somebody's is no date.
     """
-    supported: list[Supported] = []
-    unsupported: list[Claim] = []
+    text, supported, unsupported = _pix(text, ledger)
     names: frozenset[str] | None = None
     today = ledger.now.astimezone(SAO_PAULO).date()
     for sentence in sentences(text, language=language, choice=choice):
@@ -164,6 +163,40 @@ def check(text: str, ledger: Ledger, echo: Echo, *, language: str = "pt", choice
             else:
                 supported.append(Supported(claim, known))
     return Verdict(tuple(supported), tuple(unsupported))
+
+
+# --- Pix -----------------------------------------------------------------------------------------------------------
+
+_LIKE_A_CODE = re.compile(r"000201(?:01021[12])?26\d\d00|br\.gov\.bcb\.pix")
+_A_KEY = re.compile(
+    r"\bpix\b[^\n]{0,60}?(?:[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{3}\.?\d{3}\.?\d{3}-?\d{2}\b|"
+    r"\b\d{2}\.?\d{3}\.?\d{3}/?\d{4}-?\d{2}\b|\+?(?:55 ?)?\(?\b\d{2}\)? ?9\d{4}[- ]?\d{4}\b)"
+)
+
+
+def _pix(text: str, ledger: Ledger) -> tuple[str, list[Supported], list[Claim]]:
+    """The text without the codes that a tool has given, letter by letter; and what else in it would have somebody pay: a code
+    that none has given, or a key, which none gives."""
+    supported: list[Supported] = []
+    unsupported: list[Claim] = []
+    for known in ledger.facts():
+        code = str(known.fact.value)
+        if known.fact.kind == "pix" and code in text:
+            supported.append(Supported(Claim("pix", code, _is("pix", code)), known))
+            text = text.replace(code, " ")
+    seen = fold(clean(text))
+    if found := _LIKE_A_CODE.search(re.sub(r"\s", "", seen)):
+        unsupported.append(Claim("pix", f"the Pix code {found[0]}…", None))
+    if found := _A_KEY.search(fold(clean(_unlinked(text)))):
+        unsupported.append(Claim("pix", found[0], None))
+    return text, supported, unsupported
+
+
+def _unlinked(text: str) -> str:
+    """An id in a link's path is no key."""
+    for start, end in reversed(list(addresses(text))):
+        text = f"{text[:start]} {text[end:]}"
+    return text
 
 
 def _support(claim: Claim, facts: Sequence[Known], named: Sequence[str]) -> Known | None:

@@ -166,6 +166,9 @@ class Fleet:
             "AGENT_STORE_WEBHOOK_NUMBER_LIMIT": "0",
             # What is not taken is delivered again ten times a second, and would count as a customer in haste.
             "AGENT_STORE_CUSTOMER_MESSAGES_LIMIT": "0",
+            # A drill's platform has no limits, and its customers answer faster than people.
+            "AGENT_STORE_WHATSAPP_RATE": "0",
+            "AGENT_STORE_WHATSAPP_PAIR_BURST": "0",
         }
         if self.mode != "embedded":
             environment |= await self._start_programs()

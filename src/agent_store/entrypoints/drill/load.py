@@ -136,7 +136,7 @@ class Customers:
         payload = envelope(
             self._number,
             contacts=[{"profile": {"name": "Ana"}, "wa_id": who}],
-            messages=[{"from": who, "timestamp": "1767614400", **message}],
+            messages=[{"from": who, "timestamp": str(int(time.time())), **message}],
         )
         async for answer in self._platform.deliver(payload):
             self.load.webhook.append(Answer(*answer))

@@ -89,6 +89,8 @@ class Platform:
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
+        if request.method == "GET":  # whether anybody answers
+            return JSONResponse({"id": request.url.path.rpartition("/")[2]})
         body = await request.json()
         if "to" not in body and "recipient" not in body:  # read receipts and typing indicators
             return JSONResponse({"success": True})

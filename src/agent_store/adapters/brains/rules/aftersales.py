@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent_store.adapters.brains.rules import checkout
 from agent_store.adapters.brains.rules.memory import Pending
 from agent_store.adapters.brains.rules.turn import Failed, Turn
 from agent_store.adapters.brains.rules.understanding import Act
@@ -40,6 +41,23 @@ async def link(turn: Turn, act: Act) -> None:
         turn.say("paying", number=pending.order_number)
     else:
         turn.say("link_here", number=pending.order_number, amount=pending.amount, link=pending.link)
+
+
+async def pix(turn: Turn, act: Act) -> None:
+    """ "Manda o pix": the code of what waits to be paid, alone, so that it can be copied. With nothing ordered yet it is how they
+    want to pay."""
+    pending = await turn.ask(GetPendingPayment())
+    if isinstance(pending, Failed):
+        turn.say("trouble")
+    elif pending is None:
+        await checkout.start(turn, act)
+    elif pending.state == "processing":
+        turn.say("paying", number=pending.order_number)
+    elif pending.pix is None:
+        turn.say("link_here", number=pending.order_number, amount=pending.amount, link=pending.link)
+    else:
+        turn.say("pix_here", number=pending.order_number, amount=pending.amount)
+        turn.text(pending.pix.copy_paste)
 
 
 async def status(turn: Turn, act: Act) -> None:

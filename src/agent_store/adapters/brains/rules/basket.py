@@ -296,7 +296,7 @@ async def swap(turn: Turn, act: Act) -> None:
     found = await turn.ask(GetProducts(ids=(line.sku,))) if line is not None else ()
     if line is None or isinstance(found, Failed) or not found:
         turn.say("swap_which")
-        _show(turn, cart)
+        show(turn, cart)
         return
     product = found[0]
     stock = [variant for variant in goods.in_stock(product.variants) if variant.sku != line.sku]
@@ -322,7 +322,7 @@ async def swap(turn: Turn, act: Act) -> None:
         return
     after = await turn.ask(RemoveFromCart(sku=line.sku))
     turn.say("swapped", title=goods.label(product, new))
-    _show(turn, added if isinstance(after, Failed) else after)
+    show(turn, added if isinstance(after, Failed) else after)
 
 
 async def remove_tapped(turn: Turn, act: Act) -> None:
@@ -340,7 +340,7 @@ async def _remove(turn: Turn, sku: str, title: str, quantity: int | None) -> Non
         turn.say("removed_empty", title=title)
         return
     turn.say("removed", title=title)
-    _show(turn, result)
+    show(turn, result)
 
 
 async def view(turn: Turn, act: Act) -> None:
@@ -351,14 +351,14 @@ async def view(turn: Turn, act: Act) -> None:
     if not cart.lines:
         turn.choose(turn.t("cart_empty"), [("categories", turn.t("b_categories")), ("suggest", turn.t("b_suggest"))])
         return
-    _show(turn, cart)
+    show(turn, cart)
 
 
 def _seen(turn: Turn, cart: CartView) -> None:
     turn.memory.cart_version = cart.version
 
 
-def _show(turn: Turn, cart: CartView) -> None:
+def show(turn: Turn, cart: CartView) -> None:
     _seen(turn, cart)
     turn.text(cart_text(turn, cart))
     turn.memory.pending = Pending("after_add", yes="checkout", no="keep_shopping")

@@ -62,7 +62,10 @@ async def near(turn: Turn, act: Act) -> None:
         await proceed(turn)
         return
     turn.memory.pending = Pending("location")
-    turn.say("ask_cep_store")
+    if turn.request.channel == "whatsapp":
+        turn.ask_place(turn.t("ask_place_store"))
+    else:
+        turn.say("ask_cep_store")
 
 
 async def pick_up(turn: Turn, act: Act) -> None:

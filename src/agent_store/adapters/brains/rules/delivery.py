@@ -14,6 +14,7 @@ from agent_store.contracts.chat import GetProfile
 from agent_store.contracts.common import Item
 from agent_store.contracts.fulfillment import DeliveryOption, DeliveryQuote, ListPickup, PickupOption, QuoteDelivery
 from agent_store.contracts.inventory import ListLocations, LocationView
+from agent_store.contracts.places import distance_km
 from agent_store.kernel.money import Money
 
 
@@ -124,6 +125,48 @@ async def pickup(turn: Turn, act: Act) -> None:
     turn.choose(turn.t("shall_pickup"), rows, turn.t("b_stores"))
 
 
+async def nearest(turn: Turn, act: Act) -> None:
+    """The stores from where the customer is, nearest first: to fetch the cart at, else to know of."""
+    if act.place is None:
+        await stores(turn, act)
+        return
+    cart = await turn.ask(GetCart())
+    if isinstance(cart, Failed) or not cart.lines:
+        known = await turn.ask(ListLocations())
+        shops = [] if isinstance(known, Failed) else [one for one in known if one.kind == "store"]
+        near = _by_distance(act.place, shops)
+        if near:
+            _tell_stores(turn, near[:3], "nearest_stores")
+        else:
+            await stores(turn, act)
+        return
+    found = await turn.ask(ListPickup())
+    if isinstance(found, Failed):
+        turn.say("trouble")
+        return
+    options = {option.location.id: option for option in complete(found)}
+    if not options:
+        turn.say("no_pickup")
+        return
+    near = _by_distance(act.place, [option.location for option in options.values()])
+    if not near:
+        turn.memory.pending = Pending("location")
+        turn.say("ask_cep_store")
+        return
+    _tell_stores(turn, near, "nearest_stores")
+    rows = [(f"store:{one.id}", one.name, ready(turn, options[one.id])) for one in near[:10]]
+    turn.memory.pending = Pending(
+        "location", yes=rows[0][0], no="keep_shopping", choices=tuple((row[0], row[1]) for row in rows)
+    )
+    turn.choose(turn.t("shall_pickup"), rows, turn.t("b_stores"))
+
+
+def _by_distance(here: tuple[float, float], places: Sequence[LocationView]) -> list[LocationView]:
+    """Nearest first; without those of which nobody knows where they are."""
+    known = [place for place in places if (place.lat, place.lon) != (0.0, 0.0)]
+    return sorted(known, key=lambda place: (distance_km(here, (place.lat, place.lon)), place.id))
+
+
 async def stores(turn: Turn, act: Act) -> None:
     places = await turn.ask(ListLocations())
     found = [] if isinstance(places, Failed) else [place for place in places if place.kind == "store"]
@@ -133,9 +176,9 @@ async def stores(turn: Turn, act: Act) -> None:
     _tell_stores(turn, found)
 
 
-def _tell_stores(turn: Turn, places: Sequence[LocationView]) -> None:
+def _tell_stores(turn: Turn, places: Sequence[LocationView], key: str = "our_stores") -> None:
     """Name, address and hours; nothing of parcels in it, so that opening days are not read as delivery days."""
-    lines = [turn.t("our_stores")]
+    lines = [turn.t(key)]
     for place in places[:8]:
         facts = ", ".join(part for part in (place.address, place.city, place.hours) if part)
         lines.append(f"• {place.name}: {facts}" if facts else f"• {place.name}")

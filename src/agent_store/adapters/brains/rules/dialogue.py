@@ -10,6 +10,7 @@ from agent_store.adapters.brains.rules import (
     added,
     aftersales,
     basket,
+    beside,
     checkout,
     delivery,
     details,
@@ -36,9 +37,9 @@ Handler = Callable[[Turn, Act], Awaitable[None]]
 
 _SOCIAL = frozenset({"greet", "thanks", "bye", "wellbeing", "smalltalk", "praise"})
 _STRONG = frozenset(
-    {"person", "injection", "abuse", "cancel_order", "card", "link", "order_status", "remove", "clear_cart", "view_cart",
+    {"person", "injection", "abuse", "cancel_order", "card", "link", "pix", "order_status", "remove", "clear_cart", "view_cart",
      "compare", "stores", "payment_info", "expensive", "discount", "think", "cheaper", "categories", "policy",
-     "out_of_scope", "help", "pickup", "change_address"}
+     "out_of_scope", "help", "pickup", "change_address", "order_items"}
 )  # fmt: skip
 """Wishes that are never an answer to "your name and address, please"."""
 
@@ -55,6 +56,8 @@ async def _answer(turn: Turn) -> None:
     open_ = turn.memory.pending
     turn.memory.pending = None
     acts, words = _acts(turn)
+    acts = await beside.asked_about(turn, acts)
+    await beside.quoted(turn, acts)
     if words and _tells_details(turn, open_, acts, words) and await checkout.told(turn, words):
         return
     if not acts:
@@ -126,12 +129,19 @@ def _acts(turn: Turn) -> tuple[list[Act], str]:
         if tapped is not None:
             if tapped.intent != "tap_brand":
                 lines.append((tapped,))
-        elif line.text.strip():
+            continue
+        if line.items:
+            lines.append((Act("order_items", items=tuple((item.sku, item.quantity) for item in line.items)),))
+        if line.place is not None:
+            lines.append((Act("place", place=(line.place.latitude, line.place.longitude)),))
+        said: tuple[Act, ...] = ()
+        if line.text.strip():
             wishes, rest = added.wishes(turn, line.text)
             if rest.strip():
                 words.append(rest)
-                lines.append(understand(rest, language))
+                said = understand(rest, language)
             lines.append(tuple(wishes))
+        lines.append(said if line.seen is None else beside.seen(line.seen, said, language))
     return merge_lines(tuple(lines)), "\n".join(words)
 
 
@@ -146,6 +156,8 @@ async def _follow(turn: Turn, act: Act, open_: Pending | None) -> None:
         await basket.continue_variant(turn, act, open_ or Pending("variant"))
     elif act.intent == "tap_add":
         await basket.tapped(turn, act, open_)
+    elif act.intent == "place":
+        await _placed(turn, act, open_)
     else:
         await HANDLERS.get(act.intent, _unknown)(turn, act)
 
@@ -424,6 +436,20 @@ async def _browse(turn: Turn, act: Act) -> None:
     turn.say("ask_need")
 
 
+async def _placed(turn: Turn, act: Act, open_: Pending | None) -> None:
+    """A place says which store is near; a parcel still needs its CEP."""
+    state = turn.memory.checkout
+    asked = open_.kind if open_ is not None else ""
+    if asked == "cep":
+        turn.memory.pending = open_
+        turn.say("place_needs_cep")
+    elif state.active and state.method == "delivery":
+        turn.say("place_needs_cep")
+        await checkout.proceed(turn)
+    else:
+        await delivery.nearest(turn, act)
+
+
 async def _deliver(turn: Turn, act: Act) -> None:
     await (checkout.deliver if turn.memory.checkout.active else delivery.quote)(turn, act)
 
@@ -459,6 +485,7 @@ HANDLERS: dict[str, Handler] = {
     # cart
     "add": basket.add, "swap": basket.swap, "remove": basket.remove, "tap_remove": basket.remove_tapped, "tap_fewer": checkout.fewer, "view_cart": basket.view,
     "clear_cart": basket.clear, "clear_yes": basket.clear_now, "clear_no": social.keep_shopping,
+    "order_items": beside.ordered,
     # order
     "quote": _quote, "deliver": _deliver, "pickup": delivery.pickup, "pickup_info": delivery.pickup,
     "pick_up": checkout.pick_up, "near": checkout.near, "stores": delivery.stores, "checkout": checkout.start,
@@ -467,7 +494,7 @@ HANDLERS: dict[str, Handler] = {
     "change_items": checkout.change_items, "change_method": checkout.change_method,
     "change_address": _change_address, "stop_checkout": _stop_checkout,
     # after the order
-    "card": aftersales.card, "link": aftersales.link, "pay_link": aftersales.link, "paid": aftersales.link,
+    "card": aftersales.card, "link": aftersales.link, "pay_link": aftersales.link, "pix": aftersales.pix, "paid": aftersales.link,
     "order_status": aftersales.status, "tap_status": aftersales.status, "my_orders": aftersales.status,
     "tap_tool": added.use,
     "cancel_order": aftersales.cancel, "tap_cancel_yes": aftersales.cancel_now, "cancel_no": aftersales.cancel_kept,

@@ -94,6 +94,13 @@ INTENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"|\bnao quero mais (?:o |esse |este |meu )?(?:pedido|compra)\b|\bquiero cancelar\W*$|\bi want to cancel\W*$",
         ),
         (
+            "pix",
+            r"^(?!.*\b(?:posso|da para|pode|podem|puedo|se puede|can i|could i|aceita\w*|aceptan?|desconto|discount|descuento)\b).*?"
+            r"(?:\b(?:mand\w+|envi\w+|pass[ae]\w*|ger[ae]\w*|quero|prefiro|prefer|vou|cade|me da|send|give|generate|want|need|pagar|pagamento|pago|pay|quiero|"
+            r"dame|pas[ae]\w*|codigo|code|qr ?code|link)\b(?: \w+){0,5} ?\bpix\b|\bpix\b(?: \w+){0,3} ?\b(?:codigo|code|copia|qr|de novo|again)\b|"
+            r"\bcopia e cola\b|\bcopiar y pegar\b|\bqr ?code\b|\bcodigo qr\b|^\W*(?:o |no |com |by |with |con )*pix(?: por favor| please)?\W*$)",
+        ),
+        (
             "link",
             r"\b(?:link|enlace|url|boleto)\b|\b(?:segunda via)\b|\b(?:como|onde|where|donde|how) (?:eu |do i |can i |que )?(?:faco (?:o|para) )?pag(?:ar|o|amento|uei) (?:o |meu |my |mi )?(?:pedido|order|orden)\b|\bpay (?:for )?my order\b|\bpagar meu pedido\b|\bpagar mi pedido\b",
         ),

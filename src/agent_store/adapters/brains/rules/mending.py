@@ -49,7 +49,7 @@ def _without(blocks: Sequence[Block], steps: Sequence[Step], refused: Sequence[s
     for block in blocks:
         text = "\n".join(kept for line in block.text.split("\n") if (kept := _kept(line, keep)) is not None).strip()
         items = tuple(item for item in block.items if item not in named and not strict)
-        if (block.kind == "text" and not text) or (block.kind == "products" and not items):
+        if (block.kind in ("text", "place_request") and not text) or (block.kind == "products" and not items):
             continue
         choices = tuple(
             choice

@@ -88,6 +88,10 @@ class Turn:
         if text.strip():
             self.blocks.append(Block(kind="text", text=text))
 
+    def ask_place(self, text: str) -> None:
+        """A question that a tap answers, on a channel that can send a place."""
+        self.blocks.append(Block(kind="place_request", text=text[:1000]))
+
     def say(self, key: str, **values: object) -> None:
         self.text(self.t(key, **values))
 

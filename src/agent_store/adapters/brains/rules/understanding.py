@@ -92,6 +92,10 @@ class Act:
     cep: str | None = None
     order: str | None = None
     card: str | None = None
+    items: tuple[tuple[str, int], ...] = ()
+    """SKUs and quantities of a cart of the channel's own catalogue."""
+    place: tuple[float, float] | None = None
+    """Latitude and longitude of where the customer is."""
     key: str = ""
     """What a tapped payload carries behind its colon: a SKU, a product id, a service."""
 

@@ -22,7 +22,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "out_of_scope": "That's outside of what I can do here, but shopping I know well. 😊 Shall I show you our products?",
     "policy": "Exchanges, returns, warranty and invoices are handled by our team. Shall I call a person to look at your case?",
     "payment_info": (
-        "You pay by card, through a secure link that I send as soon as you place the order. The terms are shown on the "
+        "You pay by Pix or card: as soon as you place the order I send a secure link and the code. The terms are shown on the "
         "payment page. Shall we check out?"
     ),
     "suits_me": "Each product's sizes are in its details. If you hesitate between two, I can call somebody from the team. Shall I?",
@@ -92,6 +92,11 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "too_few_one": "Of *{title}* there is only the last one.",
     "have_all": "You have all there is of *{title}* in your cart already.",
     "take_the_rest": "Would you like what is left?",
+    "items_unknown": "I don't know these items: {names}.",
+    "items_left": "That's a lot at once. These were left out, please send them again afterwards: {names}.",
+    "items_refused": "I couldn't put these in your cart: {names}.",
+    "items_fewer": "There aren't that many of *{title}*: I put in {count}.",
+    "items_most": "Of *{title}* I put in {count}, the most at a time.",
     "other_variants": "We still have: {names}.",
     "cart_empty": "Your cart is empty. Shall we find something? 😊",
     "cart_title": "🛒 *Your cart*",
@@ -111,6 +116,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     # delivery
     "ask_cep": "Send me your CEP (postal code) and I'll work out the delivery.",
     "ask_cep_store": "Send me your CEP (postal code) and I'll tell you which store is nearest.",
+    "ask_place_store": "Send me your CEP (postal code), or tap to send your location, and I'll tell you which store is nearest.",
     "quote_what": "To work out delivery, tell me first which product you'd like.",
     "quote_for": "Delivery of *{name}*:",
     "options_for": "🚚 Delivery to {cep}:",
@@ -124,6 +130,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "no_carrier": "No carrier delivers to CEP {cep}. Is it right? You can also pick it up in a store.",
     "no_pickup": "No store has all of this for pickup right now. Shall I deliver it?",
     "shall_pickup": "Would you like to pick it up at one of them?",
+    "nearest_stores": "🏬 The stores nearest to you:",
+    "place_needs_cep": "Thanks for your location! For delivery I need the CEP (postal code) of the address.",
     "our_stores": "🏬 Our stores:",
     "no_stores": "Right now we only deliver.",
     # checkout
@@ -156,6 +164,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     # after
     "paying": "Got it! I'm processing the payment of order {number}. I'll tell you the outcome in a moment. ⏳",
     "nothing_to_pay": "There is no open payment right now.",
+    "pix_here": "Here is the Pix of order {number} ({amount}). The next message is its code: copy it and paste it into your bank's app.",
     "link_here": "Here is the link to pay for order {number} ({amount}):\n{link}",
     "no_orders": "I found no orders of yours yet.",
     "order_unknown": "I didn't find that order among yours. Could you check its number? It looks like AS- and six letters or digits.",

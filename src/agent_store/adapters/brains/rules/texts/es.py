@@ -22,8 +22,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "out_of_scope": "Eso no lo puedo hacer aquí, pero de compras sé mucho. 😊 ¿Te muestro nuestros productos?",
     "policy": "Los cambios, devoluciones, garantía y factura los ve nuestro equipo. ¿Quieres que llame a una persona?",
     "payment_info": (
-        "Se paga con tarjeta, por un enlace seguro que te mando apenas cierras el pedido. Las condiciones aparecen en la "
-        "página de pago. ¿Cerramos?"
+        "Se paga con Pix o tarjeta: apenas cierras el pedido te mando un enlace seguro y el código. Las condiciones aparecen "
+        "en la página de pago. ¿Cerramos?"
     ),
     "suits_me": "Las tallas de cada producto están en sus detalles. Si dudas entre dos, puedo llamar a alguien del equipo. ¿Quieres?",
     "praise": ("¡Qué bueno que te gusta! 😍 ¿Te lo llevas?", "¡Buen gusto! ¿Te lo separo?"),
@@ -92,6 +92,11 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "too_few_one": "De *{title}* solo hay la última unidad.",
     "have_all": "Ya tienes en el carrito todas las unidades que hay de *{title}*.",
     "take_the_rest": "¿Te llevas lo que queda?",
+    "items_unknown": "No conozco estos artículos: {names}.",
+    "items_left": "Es mucho de una vez. Estos quedaron fuera, mándamelos de nuevo después: {names}.",
+    "items_refused": "No pude ponerlos en el carrito: {names}.",
+    "items_fewer": "De *{title}* no hay tantas unidades: puse {count}.",
+    "items_most": "De *{title}* puse {count}, que es el máximo por vez.",
     "other_variants": "Todavía hay en: {names}.",
     "cart_empty": "Tu carrito está vacío. ¿Buscamos algo? 😊",
     "cart_title": "🛒 *Tu carrito*",
@@ -111,6 +116,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     # delivery
     "ask_cep": "Pásame tu CEP (código postal) y calculo el envío.",
     "ask_cep_store": "Pásame tu CEP (código postal) y te digo qué tienda queda más cerca.",
+    "ask_place_store": "Pásame tu CEP (código postal), o toca para enviar tu ubicación, y te digo qué tienda queda más cerca.",
     "quote_what": "Para calcular el envío, dime primero qué producto quieres.",
     "quote_for": "Envío de *{name}*:",
     "options_for": "🚚 Envío a {cep}:",
@@ -124,6 +130,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "no_carrier": "Ningún transportista llega al CEP {cep}. ¿Está bien escrito? También puedes retirar en la tienda.",
     "no_pickup": "Ninguna tienda tiene todo eso para retirar ahora. ¿Te lo envío?",
     "shall_pickup": "¿Quieres retirarlo en una de ellas?",
+    "nearest_stores": "🏬 Las tiendas más cerca de ti:",
+    "place_needs_cep": "¡Gracias por tu ubicación! Para el envío necesito el CEP (código postal) de la dirección.",
     "our_stores": "🏬 Nuestras tiendas:",
     "no_stores": "Por ahora solo hacemos envíos a domicilio.",
     # checkout
@@ -156,6 +164,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     # after
     "paying": "¡Recibido! Estoy procesando el pago del pedido {number}. Enseguida te cuento el resultado. ⏳",
     "nothing_to_pay": "No hay ningún pago pendiente ahora.",
+    "pix_here": "Aquí está el Pix del pedido {number} ({amount}). El próximo mensaje es el código: cópialo y pégalo en la app de tu banco.",
     "link_here": "Aquí está el enlace para pagar el pedido {number} ({amount}):\n{link}",
     "no_orders": "Todavía no encontré pedidos tuyos.",
     "order_unknown": "No encontré ese pedido entre los tuyos. ¿Revisas el número? Es AS- y seis letras o números.",

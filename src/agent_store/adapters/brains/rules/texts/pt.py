@@ -21,8 +21,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "Trocas, devoluções, garantia e nota fiscal são com a nossa equipe. Quer que eu chame uma pessoa para ver o seu caso?"
     ),
     "payment_info": (
-        "O pagamento é com cartão, por um link seguro que eu mando assim que você fecha o pedido. As condições aparecem "
-        "na página de pagamento. Quer fechar?"
+        "O pagamento é com Pix ou cartão: assim que você fecha o pedido eu mando um link seguro e o código. As condições "
+        "aparecem na página de pagamento. Quer fechar?"
     ),
     "suits_me": (
         "Os tamanhos de cada produto estão nos detalhes dele. Se estiver na dúvida entre dois, posso chamar uma pessoa "
@@ -100,6 +100,11 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "too_few_one": "De *{title}*, só tem a última unidade.",
     "have_all": "Você já tem no carrinho todas as unidades que há de *{title}*.",
     "take_the_rest": "Quer levar o que ainda tem?",
+    "items_unknown": "Não conheço estes itens: {names}.",
+    "items_left": "É muita coisa de uma vez. Estes ficaram de fora, me mande de novo depois: {names}.",
+    "items_refused": "Não consegui colocar no carrinho: {names}.",
+    "items_fewer": "De *{title}* não há tantas unidades: coloquei {count}.",
+    "items_most": "De *{title}* coloquei {count}, que é o máximo por vez.",
     "other_variants": "Ainda temos em: {names}.",
     "cart_empty": "Seu carrinho está vazio. Vamos encontrar algo? 😊",
     "cart_title": "🛒 *Seu carrinho*",
@@ -119,6 +124,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     # delivery
     "ask_cep": "Me passa o seu CEP que eu calculo o frete.",
     "ask_cep_store": "Me passa o seu CEP que eu digo qual loja fica mais perto.",
+    "ask_place_store": "Me passa o seu CEP, ou toque para mandar sua localização, que eu digo qual loja fica mais perto.",
     "quote_what": "Para calcular o frete, me diz primeiro qual produto você quer.",
     "quote_for": "Frete de *{name}*:",
     "options_for": "🚚 Entrega para {cep}:",
@@ -132,6 +138,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "no_carrier": "Nenhuma transportadora atende o CEP {cep}. Confere se está certo? Também dá para retirar na loja.",
     "no_pickup": "Nenhuma loja tem tudo isso para retirada agora. Posso entregar em casa?",
     "shall_pickup": "Quer retirar em uma delas?",
+    "nearest_stores": "🏬 As lojas mais perto de você:",
+    "place_needs_cep": "Obrigado pela localização! Para a entrega preciso do CEP do endereço.",
     "our_stores": "🏬 Nossas lojas:",
     "no_stores": "No momento atendemos só com entrega em casa.",
     # checkout
@@ -164,6 +172,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     # after
     "paying": "Recebi! Estou processando o pagamento do pedido {number}. Já te conto o resultado. ⏳",
     "nothing_to_pay": "Não há nenhum pagamento em aberto agora.",
+    "pix_here": "Aqui está o Pix do pedido {number} ({amount}). O código copia e cola é a próxima mensagem: copie e cole no app do seu banco.",
     "link_here": "Aqui está o link para pagar o pedido {number} ({amount}):\n{link}",
     "no_orders": "Ainda não encontrei pedidos seus.",
     "order_unknown": "Não encontrei esse pedido entre os seus. Confere o número? Ele é assim: AS- e seis letras ou números.",
