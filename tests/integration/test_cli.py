@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from agent_store.contracts.templates import CODES, TEMPLATES
+
 COMMAND = str(Path(sys.executable).with_name("agent-store"))
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_STORE_")}
@@ -152,3 +154,59 @@ async def test_without_a_store_a_command_says_how_to_start_one_and_reset_deletes
     (tmp_path / "thesis.txt").write_text("years of work")
     assert "does not look like a store's data folder" in await shop.run("reset", "--yes", code=1)
     assert (tmp_path / "thesis.txt").exists()
+
+
+# --- Meta's side, for which the simulator stands
+
+FASHION = "100000000000001"
+CATALOG = "4242424242"
+
+
+async def test_meta_s_side_is_brought_in_step_with_the_store(shop: Shop) -> None:
+    await _templates(shop)
+    await _catalog(shop)
+    await _profile(shop)
+
+
+async def _templates(shop: Shop) -> None:
+    status = await shop.run("whatsapp", "templates", "status")
+    assert status.count("APPROVED") == len(TEMPLATES) * len(CODES)
+    assert "submit it again" not in status
+    again = await shop.run("whatsapp", "templates", "submit")
+    assert again.count("APPROVED") == len(TEMPLATES) * len(CODES), "what is there already is left alone"
+    assert "there is no template order_lost" in await shop.run("whatsapp", "templates", "submit", "order_lost", code=1)
+    assert '"name": "survey"' in await shop.run("whatsapp", "templates", "submit", "survey", "--dry-run")
+
+
+async def _catalog(shop: Shop) -> None:
+    missing = await shop.run("whatsapp", "catalog", "sync", "fashion", code=1)
+    assert "fashion has no catalogue: give --catalog" in missing
+    assert "there is no brand nobody" in await shop.run(
+        "whatsapp", "catalog", "sync", "nobody", "--catalog", "1", code=1
+    )
+    planned = await shop.run("whatsapp", "catalog", "sync", "fashion", "--catalog", CATALOG, "--dry-run")
+    items = int(planned.split(" items to bring in")[0])
+    assert items > 100
+    done = await shop.run("whatsapp", "catalog", "sync", "fashion", "--catalog", CATALOG)
+    assert f"{items} of {items} done" in done
+    other = await shop.run("whatsapp", "catalog", "sync", "tech", "--catalog", CATALOG, "--dry-run")
+    assert f"{items} to delete" in other, "what another brand has put there is not this one's"
+    assert "0 to delete" in await shop.run(
+        "whatsapp", "catalog", "sync", "tech", "--catalog", CATALOG, "--keep-others", "--dry-run"
+    )
+
+
+async def _profile(shop: Shop) -> None:
+    about = "Moda para todos os dias"
+    changed = await shop.run(
+        "whatsapp", "profile", "set", FASHION, "--about", about, "--website", "https://loja.example"
+    )
+    assert "Changed: about, websites." in changed
+    shown = await shop.run("whatsapp", "profile", "show", FASHION)
+    assert about in shown
+    assert "https://loja.example" in shown
+    assert "1 to 139 characters" in await shop.run("whatsapp", "profile", "set", FASHION, "--about", "x" * 140, code=1)
+    assert "nothing to change" in await shop.run("whatsapp", "profile", "set", FASHION, code=1)
+    numbers = await shop.run("whatsapp", "numbers")
+    assert f"{FASHION}    fashion" in numbers
+    assert "GREEN" in numbers

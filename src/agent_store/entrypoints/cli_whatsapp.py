@@ -52,8 +52,8 @@ def _settings() -> Settings:
     return load()
 
 
-def _graph(store: Client | None = None) -> GraphManagement:
-    """The Graph API that the settings name; else the simulator of the store that runs here."""
+def _graph(data: Path | None, url: str) -> GraphManagement:
+    """The Graph API that the settings name; else the simulator of the store."""
     from agent_store.adapters.whatsapp.management import GraphManagement
     from agent_store.entrypoints.datafolder import Secrets
 
@@ -63,9 +63,8 @@ def _graph(store: Client | None = None) -> GraphManagement:
         if not token:
             raise click.ClickException("set AGENT_STORE_WHATSAPP_ACCESS_TOKEN: the Graph API's access token")
         return GraphManagement(settings.whatsapp_graph_url, settings.whatsapp_api_version, token)
-    found = store or _store(None, "")
-    secret = token or Secrets.load(settings.data).access_token
-    return GraphManagement(f"{found.url}/simulator/graph", settings.whatsapp_api_version, secret)
+    secret = token or Secrets.load(data or settings.data).access_token
+    return GraphManagement(f"{_store(data, url).url}/simulator/graph", settings.whatsapp_api_version, secret)
 
 
 def _account_of(given: str | None) -> str:
@@ -114,11 +113,12 @@ def _live(graph: GraphManagement, account: str) -> dict[tuple[str, str], dict[st
 
 @templates.command("status")
 @_account
-def templates_status(account: str | None) -> None:
+@_store_options
+def templates_status(account: str | None, data: Path | None, url: str) -> None:
     """How the platform sees each of the store's templates. Exit code 1 when one cannot be sent."""
     from agent_store.adapters.whatsapp import commerce
 
-    with _graph() as graph:
+    with _graph(data, url) as graph:
         live = _live(graph, _account_of(account))
     missing = 0
     for found, language in commerce.all_templates():
@@ -136,7 +136,8 @@ def templates_status(account: str | None) -> None:
 @click.argument("names", nargs=-1)
 @_account
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
-def templates_submit(names: tuple[str, ...], account: str | None, dry_run: bool) -> None:
+@_store_options
+def templates_submit(names: tuple[str, ...], account: str | None, dry_run: bool, data: Path | None, url: str) -> None:
     """Submit the store's templates for approval: those that are absent, or whose text has changed."""
     import json
 
@@ -149,7 +150,7 @@ def templates_submit(names: tuple[str, ...], account: str | None, dry_run: bool)
     if dry_run:
         click.echo(json.dumps([commerce.template(*one) for one in wanted], ensure_ascii=False, indent=2))
         return
-    with _graph() as graph:
+    with _graph(data, url) as graph:
         business = _account_of(account)
         live = _live(graph, business)
         for found, language in wanted:
@@ -220,7 +221,7 @@ def catalog_sync(
     )
     requests = list(commerce.updates(_products(store, brand), shop))
     ours = {one["data"]["id"] for one in requests}
-    with _graph(store) as graph:
+    with _graph(data, url) as graph:
         gone = set[str]() if keep_others else graph.retailer_ids(target) - ours
         click.echo(f"{len(requests)} items to bring in, {len(gone)} to delete.")
         if dry_run:
@@ -247,7 +248,7 @@ def numbers(data: Path | None, url: str) -> None:
     from agent_store.adapters.whatsapp.management import Refused
 
     store = _store(data, url)
-    with _graph(store) as graph:
+    with _graph(data, url) as graph:
         for brand in store.get("/api/brands"):
             for number in brand["phone_number_ids"]:
                 try:
@@ -262,9 +263,10 @@ def numbers(data: Path | None, url: str) -> None:
 
 @whatsapp.command("subscribe")
 @_account
-def subscribe(account: str | None) -> None:
+@_store_options
+def subscribe(account: str | None, data: Path | None, url: str) -> None:
     """Have the business account's webhooks sent to the app that the access token is of."""
-    with _graph() as graph:
+    with _graph(data, url) as graph:
         business = _account_of(account)
         graph.subscribe(business)
         apps = [_app(one) for one in graph.subscribed_apps(business)]
@@ -274,11 +276,12 @@ def subscribe(account: str | None) -> None:
 @whatsapp.command("register")
 @click.argument("number")
 @click.option("--pin", prompt="PIN of the number's two-step verification", hide_input=True)
-def register(number: str, pin: str) -> None:
+@_store_options
+def register(number: str, pin: str, data: Path | None, url: str) -> None:
     """Make NUMBER (a phone number id) usable with the Cloud API."""
     if not (pin.isdecimal() and len(pin) == 6):
         raise click.ClickException("the PIN has six digits")
-    with _graph() as graph:
+    with _graph(data, url) as graph:
         graph.register(number, pin)
     click.echo(f"{number} is registered.")
 
@@ -295,8 +298,10 @@ def profile() -> None:
 
 @profile.command("show")
 @click.argument("number")
-def profile_show(number: str) -> None:
-    with _graph() as graph:
+@_store_options
+def profile_show(number: str, data: Path | None, url: str) -> None:
+    """Print NUMBER's profile (a phone number id)."""
+    with _graph(data, url) as graph:
         for name, value in graph.profile(number).items():
             click.echo(f"{name:<20} {_line(value)}")
 
@@ -309,7 +314,8 @@ def profile_show(number: str) -> None:
 @click.option("--email", default=None)
 @click.option("--vertical", default=None, help="RETAIL, APPAREL, BEAUTY, GROCERY …")
 @click.option("--website", "websites", multiple=True, help="At most two.")
-def profile_set(number: str, websites: tuple[str, ...], **fields: str | None) -> None:
+@_store_options
+def profile_set(number: str, websites: tuple[str, ...], data: Path | None, url: str, **fields: str | None) -> None:
     """Change the given fields of NUMBER's profile; the others stay."""
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     for name, most in _LIMITS.items():
@@ -323,6 +329,6 @@ def profile_set(number: str, websites: tuple[str, ...], **fields: str | None) ->
         given["websites"] = list(websites)
     if not given:
         raise click.ClickException("nothing to change: give at least one field")
-    with _graph() as graph:
+    with _graph(data, url) as graph:
         graph.set_profile(number, given)
     click.echo(f"Changed: {', '.join(given)}.")
