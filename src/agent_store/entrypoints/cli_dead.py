@@ -10,24 +10,9 @@ from urllib.parse import quote
 
 import click
 
+from agent_store.entrypoints.cli_where import client_of, where
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _where(command: F) -> F:
-    """Which store: the one on the data folder, or one that runs elsewhere."""
-    for option in (
-        click.option(
-            "--url", default="", help="Address of a store that runs elsewhere (token: AGENT_STORE_STAFF_TOKEN)."
-        ),
-        click.option(
-            "--data",
-            type=click.Path(file_okay=False, path_type=Path),
-            default=None,
-            help="The store's data folder (./var).",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def _which(command: F) -> F:
@@ -41,14 +26,6 @@ def _which(command: F) -> F:
 
 
 _person = click.option("--as", "person", default="staff", show_default=True, help="Your name, for the record.")
-
-
-def _client(data: Path | None, url: str) -> Any:
-    from agent_store.entrypoints.client import Client
-    from agent_store.entrypoints.settings import load
-
-    settings = load()
-    return Client(data or settings.data, url=url, token=settings.staff_token)
 
 
 def _by(person: str) -> dict[str, Any]:
@@ -68,7 +45,7 @@ def dead() -> None:
 @click.option("--before", type=click.IntRange(1), default=None, help="Only those with a lower number.")
 @click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@_where
+@where
 def dead_list(
     consumer: str | None,
     event_type: str | None,
@@ -81,7 +58,7 @@ def dead_list(
     url: str,
 ) -> None:
     """Number, time, consumer, type, attempts and reason, newest first."""
-    rows: list[dict[str, Any]] = _client(data, url).get(
+    rows: list[dict[str, Any]] = client_of(data, url).get(
         "/api/dead", consumer=consumer, type=event_type, reason=reason, state=state, before=before, limit=limit
     )
     if as_json:
@@ -110,12 +87,10 @@ def _mark(row: dict[str, Any]) -> str:
 )
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 @_person
-@_where
+@where
 def dead_show(seq: int, reveal: bool, as_json: bool, person: str, data: Path | None, url: str) -> None:
     """Everything about one: reason, attempts, last error, and the event."""
-    row: dict[str, Any] = _client(data, url).request(
-        "GET", f"/api/dead/{seq}", params={"reveal": reveal}, **_by(person)
-    )
+    row: dict[str, Any] = client_of(data, url).request("GET", f"/api/dead/{seq}", params={"reveal": reveal}, **_by(person))
     if as_json:
         click.echo(json.dumps(row, indent=2, ensure_ascii=False))
         return
@@ -142,7 +117,7 @@ def dead_show(seq: int, reveal: bool, as_json: bool, person: str, data: Path | N
 def _many(command: F) -> F:
     for option in (
         _person,
-        _where,
+        where,
         _which,
         click.option("--all", "everything", is_flag=True, help="All that wait and match the filters."),
         click.argument("numbers", nargs=-1, type=click.IntRange(1)),
@@ -165,7 +140,7 @@ def dead_replay(
 ) -> None:
     """Try NUMBERS again, each for the consumer that failed and no other; or --all that wait."""
     which = {"consumer": consumer, "type": event_type, "reason": reason}
-    _do("replay", "is being tried again", numbers, everything, which, _client(data, url), person)
+    _do("replay", "is being tried again", numbers, everything, which, client_of(data, url), person)
 
 
 @dead.command("drop")
@@ -183,7 +158,7 @@ def dead_drop(
     yes: bool,
 ) -> None:
     """Give NUMBERS up: they stay on record, and are waited for no longer; or --all that wait and match a filter."""
-    client = _client(data, url)
+    client = client_of(data, url)
     if not yes:
         what = "all that match" if everything else ", ".join(map(str, numbers)) or "nothing"
         click.confirm(f"Give up {what}? Their effect will never come.", abort=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from agent_store.entrypoints.cli_where import client_of, where
+
 if TYPE_CHECKING:
     from agent_store.adapters.whatsapp.management import GraphManagement
     from agent_store.contracts.catalog import ProductView
@@ -17,33 +19,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _store_options(command: F) -> F:
-    """Which store: the one on the data folder, or one that runs elsewhere."""
-    for option in (
-        click.option(
-            "--url", default="", help="Address of a store that runs elsewhere (token: AGENT_STORE_STAFF_TOKEN)."
-        ),
-        click.option(
-            "--data",
-            type=click.Path(file_okay=False, path_type=Path),
-            default=None,
-            help="The store's data folder (./var).",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 _account = click.option(
     "--account", default=None, help="Id of the WhatsApp business account. [AGENT_STORE_WHATSAPP_ACCOUNT]"
 )
-
-
-def _store(data: Path | None, url: str) -> Client:
-    from agent_store.entrypoints.client import Client
-
-    settings = _settings()
-    return Client(data or settings.data, url=url, token=settings.staff_token)
 
 
 def _settings() -> Settings:
@@ -64,7 +42,7 @@ def _graph(data: Path | None, url: str) -> GraphManagement:
             raise click.ClickException("set AGENT_STORE_WHATSAPP_ACCESS_TOKEN: the Graph API's access token")
         return GraphManagement(settings.whatsapp_graph_url, settings.whatsapp_api_version, token)
     secret = token or Secrets.load(data or settings.data).access_token
-    return GraphManagement(f"{_store(data, url).url}/simulator/graph", settings.whatsapp_api_version, secret)
+    return GraphManagement(f"{client_of(data, url).url}/simulator/graph", settings.whatsapp_api_version, secret)
 
 
 def _account_of(given: str | None) -> str:
@@ -113,7 +91,7 @@ def _live(graph: GraphManagement, account: str) -> dict[tuple[str, str], dict[st
 
 @templates.command("status")
 @_account
-@_store_options
+@where
 def templates_status(account: str | None, data: Path | None, url: str) -> None:
     """How the platform sees each of the store's templates. Exit code 1 when one cannot be sent."""
     from agent_store.adapters.whatsapp import commerce
@@ -136,7 +114,7 @@ def templates_status(account: str | None, data: Path | None, url: str) -> None:
 @click.argument("names", nargs=-1)
 @_account
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
-@_store_options
+@where
 def templates_submit(names: tuple[str, ...], account: str | None, dry_run: bool, data: Path | None, url: str) -> None:
     """Submit the store's templates for approval: those that are absent, or whose text has changed."""
     import json
@@ -192,7 +170,7 @@ def _products(store: Client, brand: str) -> Iterator[ProductView]:
 @click.option("--keep-others", is_flag=True, help="Do not delete items that the store does not have.")
 @click.option("--dry-run", is_flag=True, help="Only count what would be sent and deleted.")
 @click.option("--wait", default=300.0, show_default=True, help="Seconds to wait for Meta to work through each batch.")
-@_store_options
+@where
 def catalog_sync(
     brand: str,
     catalog_id: str | None,
@@ -205,7 +183,7 @@ def catalog_sync(
     """Bring the products of BRAND into Meta's catalogue: each variant is an item, and its id there is our SKU."""
     from agent_store.adapters.whatsapp import commerce
 
-    store = _store(data, url)
+    store = client_of(data, url)
     entry = next((one for one in store.get("/api/brands") if one["name"] == brand), None)
     if entry is None:
         raise click.ClickException(f"there is no brand {brand}")
@@ -242,12 +220,12 @@ def catalog_sync(
 
 
 @whatsapp.command("numbers")
-@_store_options
+@where
 def numbers(data: Path | None, url: str) -> None:
     """Each of the store's numbers as Meta sees it: name, quality, throughput."""
     from agent_store.adapters.whatsapp.management import Refused
 
-    store = _store(data, url)
+    store = client_of(data, url)
     with _graph(data, url) as graph:
         for brand in store.get("/api/brands"):
             for number in brand["phone_number_ids"]:
@@ -263,7 +241,7 @@ def numbers(data: Path | None, url: str) -> None:
 
 @whatsapp.command("subscribe")
 @_account
-@_store_options
+@where
 def subscribe(account: str | None, data: Path | None, url: str) -> None:
     """Have the business account's webhooks sent to the app that the access token is of."""
     with _graph(data, url) as graph:
@@ -276,7 +254,7 @@ def subscribe(account: str | None, data: Path | None, url: str) -> None:
 @whatsapp.command("register")
 @click.argument("number")
 @click.option("--pin", prompt="PIN of the number's two-step verification", hide_input=True)
-@_store_options
+@where
 def register(number: str, pin: str, data: Path | None, url: str) -> None:
     """Make NUMBER (a phone number id) usable with the Cloud API."""
     if not (pin.isdecimal() and len(pin) == 6):
@@ -298,7 +276,7 @@ def profile() -> None:
 
 @profile.command("show")
 @click.argument("number")
-@_store_options
+@where
 def profile_show(number: str, data: Path | None, url: str) -> None:
     """Print NUMBER's profile (a phone number id)."""
     with _graph(data, url) as graph:
@@ -314,7 +292,7 @@ def profile_show(number: str, data: Path | None, url: str) -> None:
 @click.option("--email", default=None)
 @click.option("--vertical", default=None, help="RETAIL, APPAREL, BEAUTY, GROCERY …")
 @click.option("--website", "websites", multiple=True, help="At most two.")
-@_store_options
+@where
 def profile_set(number: str, websites: tuple[str, ...], data: Path | None, url: str, **fields: str | None) -> None:
     """Change the given fields of NUMBER's profile; the others stay."""
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
