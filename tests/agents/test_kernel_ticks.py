@@ -55,7 +55,9 @@ async def test_a_broker_that_is_away_is_waited_for_and_not_for_ever() -> None:
 
 def test_schedules_are_named_by_agent_or_one_by_one() -> None:
     everything = schedules()
-    assert everything == [(agent, one) for agent in all_agents() for one in agent.schedules.values()]
-    assert schedules(["whatsapp"]) == schedules(["whatsapp.tidy_strays"])
+    every = [(agent, one) for agent in all_agents() for one in agent.schedules.values()]
+    assert everything == sorted(every, key=lambda found: f"{found[0].name}.{found[1].name}")
+    assert [one.name for _, one in schedules(["whatsapp"])] == ["tidy_media", "tidy_strays"]
+    assert schedules(["whatsapp"]) == schedules(["whatsapp.tidy_strays", "whatsapp.tidy_media"])
     with pytest.raises(InvalidInput, match=r"there is no schedule 'orders': .*whatsapp\.tidy_strays"):
         schedules(["orders"])

@@ -186,7 +186,7 @@ async def test_the_command_says_what_it_did_and_fails_with_a_sentence(directory:
     code, said = await command(directory, "catalog", "put", str(file), "--brand", "pets", "--wait", "0.5")
     assert code == 1
     assert "Error: not imported in 0.5 s" in said
-    code, said = await command(directory, "tick", "whatsapp", "--wait", "0.5")
+    code, said = await command(directory, "tick", "whatsapp.tidy_strays", "--wait", "0.5")
     assert code == 1
     assert "the broker has not taken store.schedule.whatsapp.tidy_strays in 0.5 s" in said
 

@@ -40,7 +40,7 @@ async def test_a_broker_behind_an_address_gets_the_signed_tick_of_the_planned_ti
         runs = [
             await command(tmp_path, "whatsapp.tidy_strays", AGENT_STORE_BUS="knative", K_SINK=url) for _ in range(2)
         ]
-    (schedule,) = whatsapp.schedules.values()
+    schedule = whatsapp.schedules["tidy_strays"]
     signer = Signer([("one", b"a-secret-of-the-tests")])
     for (code, said), headers in zip(runs, taken, strict=True):
         assert code == 0, said
