@@ -19,7 +19,8 @@ from agent_store.kernel.errors import PermanentError, StoreError, TemporaryError
 from tests.support import media as made
 from tests.support.plain_http import Answer, PlainServer, answers, hang_up, plain_server, silence, trickle
 
-WAIT = timedelta(milliseconds=600)
+WAIT = timedelta(seconds=20)
+SHORT = timedelta(milliseconds=600)
 TRANSCRIBED = {"text": " Quero duas canecas. "}
 CHAT = {
     "id": "1", "object": "chat.completion", "created": 1, "model": "m",
@@ -36,14 +37,14 @@ OLLAMA = {
 class Asked:
     """One sense at one server: `ask()` is what the gateway would ask."""
 
-    def __init__(self, kind: str, server: PlainServer) -> None:
+    def __init__(self, kind: str, server: PlainServer, timeout: timedelta = WAIT) -> None:
         self.kind = kind
         if kind == "ollama":
-            self.sense: Any = OllamaVision(host=server.url, model="m", timeout=WAIT)
+            self.sense: Any = OllamaVision(host=server.url, model="m", timeout=timeout)
         elif kind == "whisper":
-            self.sense = WhisperServer(url=server.url, timeout=WAIT)
+            self.sense = WhisperServer(url=server.url, timeout=timeout)
         else:
-            self.sense = OpenAISenses(base_url=f"{server.url}/v1", api_key="k", model="m", timeout=WAIT)
+            self.sense = OpenAISenses(base_url=f"{server.url}/v1", api_key="k", model="m", timeout=timeout)
 
     async def ask(self) -> str:
         if self.kind in ("openai", "whisper"):
@@ -55,9 +56,9 @@ KINDS = {"openai": TRANSCRIBED, "whisper": TRANSCRIBED, "openai vision": CHAT, "
 
 
 @asynccontextmanager
-async def asked(kind: str, answer: Answer) -> AsyncGenerator[tuple[Asked, PlainServer]]:
+async def asked(kind: str, answer: Answer, timeout: timedelta = WAIT) -> AsyncGenerator[tuple[Asked, PlainServer]]:
     async with plain_server(v1=answer, inference=answer, api=answer) as server:
-        one = Asked(kind, server)
+        one = Asked(kind, server, timeout)
         try:
             yield one, server
         finally:
@@ -113,11 +114,11 @@ async def test_a_picture_goes_to_ollama_in_base64() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("answer", [silence, trickle], ids=["silence", "trickle"])
 async def test_nobody_takes_longer_than_they_were_given(kind: str, answer: Answer) -> None:
-    async with asked(kind, answer) as (one, _):
+    async with asked(kind, answer, SHORT) as (one, _):
         started = time.perf_counter()
         with pytest.raises(StoreError):
             await one.ask()
-        assert time.perf_counter() - started < 3
+        assert time.perf_counter() - started < 15
 
 
 @pytest.mark.parametrize("kind", KINDS)

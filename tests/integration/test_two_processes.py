@@ -368,7 +368,7 @@ async def test_an_order_that_is_cancelled_while_its_payment_is_asked_for_has_no_
             async def work(unit: Unit) -> None:
                 context = TransactionContext(shop.store.runtime.world, consumer, envelope, Principal(), "k", unit)
                 if isinstance(event, PaymentRequest):
-                    await payments_service.request(context, event)
+                    await payments_service.make(context, event)
                 elif isinstance(event, CancelPayment):
                     await payments_service.cancel(context, event)
                 if slow:

@@ -90,7 +90,9 @@ def _mark(row: dict[str, Any]) -> str:
 @where
 def dead_show(seq: int, reveal: bool, as_json: bool, person: str, data: Path | None, url: str) -> None:
     """Everything about one: reason, attempts, last error, and the event."""
-    row: dict[str, Any] = client_of(data, url).request("GET", f"/api/dead/{seq}", params={"reveal": reveal}, **_by(person))
+    row: dict[str, Any] = client_of(data, url).request(
+        "GET", f"/api/dead/{seq}", params={"reveal": reveal}, **_by(person)
+    )
     if as_json:
         click.echo(json.dumps(row, indent=2, ensure_ascii=False))
         return

@@ -57,7 +57,7 @@ async def request(ctx: Context, event: PaymentRequest) -> None:
     """Make the order's payment, once; have its Pix charge made; then tell of the link."""
 
     async def begin(tx: Context) -> str:
-        return await _make(tx, event)
+        return await make(tx, event)
 
     payment_id = await ctx.write("make", begin, str)
     if not payment_id:
@@ -76,8 +76,8 @@ async def request(ctx: Context, event: PaymentRequest) -> None:
     await ctx.write("tell", tell)
 
 
-async def _make(ctx: Context, event: PaymentRequest) -> str:
-    """The new payment's id; "" when there is none to make."""
+async def make(ctx: Context, event: PaymentRequest) -> str:
+    """Within a transaction. The new payment's id; "" when there is none to make."""
     payments, now = ctx.get(Payments), ctx.now()
     if not await payments.close_question(event.order_id, now):
         return ""
