@@ -23,7 +23,7 @@ from agent_store.kernel.errors import InvalidInput
 from tests.support.components import missing
 
 COMMAND = Path(sys.executable).with_name("agent-store")
-pytestmark = pytest.mark.xdist_group("drill")
+pytestmark = pytest.mark.xdist_group("fleet")
 
 
 class Running:

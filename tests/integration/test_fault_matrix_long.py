@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.slow_drill,
     pytest.mark.timeout(2400),
-    pytest.mark.xdist_group("fault matrix, long"),
+    pytest.mark.xdist_group("fleet"),
 ]
 
 TOGETHER = "kill+links,postgres+rabbitmq,pause+kill,lost+redis,terminate+postgres"
