@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -62,11 +61,12 @@ async def test_a_purchase_in_which_every_turn_dies_at_this_boundary(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow_drill) for part in (1, 2, 3))])
 async def test_whole_purchases_with_a_kill_at_each_boundary_of_each_turn(
     zygote: Zygote, folder: Path, tmp_path: Path, part: int
 ) -> None:
-    """The n-th purchase dies in every turn at its n-th boundary; every third dies again while it recovers."""
+    """The n-th purchase dies in every turn at its n-th boundary; every third dies again while it recovers. A quarter of the
+    boundaries in every run, all of them in `.ci/full`."""
     async with mortal(zygote, folder, tmp_path / "data", brain="drifting") as store:
         lengths = range(1 + part, MOST, 4)
         for bought, length in enumerate(lengths, start=1):
@@ -93,8 +93,8 @@ async def test_purchases_with_kills_at_random_moments(zygote: Zygote, folder: Pa
     """Three customers buy at the same time while the process is killed again and again from outside."""
     dice = random.Random(20260105)
     async with mortal(zygote, folder, tmp_path / "data", brain="drifting") as store:
-        ends, bought = time.monotonic() + 25, 0
-        while time.monotonic() < ends:
+        bought = 0
+        while store.deaths < 20:
             people = [customer(1000 + bought + n) for n in range(3)]
             for step in DRIFTING:
                 waiting = {who: store.message(step) for who in people}
@@ -112,7 +112,6 @@ async def test_purchases_with_kills_at_random_moments(zygote: Zygote, folder: Pa
             bought += len(people)
             await store.at_rest()
             store.check(orders=bought)
-        assert store.deaths > 10
 
 
 async def test_a_death_while_the_platform_does_not_answer_leaves_no_double(

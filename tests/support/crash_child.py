@@ -1,9 +1,9 @@
 """The whole store in a process that is made to die: `python -m tests.support.crash_child`, driven by `tests.support.crash`.
 
-This process only imports and waits; for each order on its standard input it forks a child that runs the store, so that a
-start costs tenths of a second. The child kills itself (SIGKILL, no clean-up of any kind) when the fuse that was set over HTTP
-has burnt down: it burns by one at each boundary. Nothing of the store knows of it: the boundaries are wrapped around its
-ports, its database connection and its commit listeners from here.
+This process runs a store once, for all that it imports and compiles, and then waits; for each order on its standard input it
+forks a child that runs the store, so that a start costs tenths of a second. The child kills itself (SIGKILL, no clean-up of
+any kind) when the fuse that was set over HTTP has burnt down: it burns by one at each boundary. Nothing of the store knows of
+it: the boundaries are wrapped around its ports, its database connection and its commit listeners from here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import random
 import signal
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -232,10 +233,18 @@ def _wrap(store: EmbeddedStore, fuse: Fuse, brain: Brain) -> None:
     store.accept = accept_between  # type: ignore[method-assign]
 
 
+async def _once() -> None:
+    with tempfile.TemporaryDirectory(prefix="agent-store-crash-") as folder:
+        store = EmbeddedStore(load({}, data=Path(folder), whatsapp_graph_url="http://127.0.0.1:9", sample_data=False))
+        await store.start()
+        await store.stop()
+
+
 def zygote() -> None:
     """Orders are JSON lines: {"do": "start", …} is answered with {"pid"}, {"do": "wait", "pid"} with {"status"} at its end.
     When the input ends, so do all children."""
     children: set[int] = set()
+    uvloop.run(_once())
     gc.collect()
     gc.freeze()  # so that a child's collector does not copy the pages that it shares
     sys.stdout.write("{}\n")

@@ -37,6 +37,7 @@ from agent_store.adapters.db.postgres_session import (
     PostgresReader,
     PostgresSession,
     Settings,
+    end,
     failure,
     waited,
     why,
@@ -71,6 +72,14 @@ _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 _BEGIN_GROUP = f"{_BEGIN}; SET LOCAL lock_timeout = '100ms'"
 """A group holds the locks of all its works while it waits for one more: it gives up soon, and goes on in halves. So there
 is next to no deadlock, which the server would find after a second."""
+
+
+def _json(value: Any) -> str:
+    return to_json(value).decode()
+
+
+_DIALECT = PGDialect_asyncpg(json_serializer=_json, json_deserializer=from_json)
+_STATEMENTS = Cache(_DIALECT)
 _KEYS = {
     tables.inbox.name: ("consumer", "source", "id"),
     tables.outbox.name: ("source", "id"),
@@ -132,8 +141,6 @@ class PostgresStore:
             lock_timeout=lock_timeout,
             idle_timeout=idle_timeout,
         )
-        self._dialect = PGDialect_asyncpg(json_serializer=_json, json_deserializer=from_json)
-        self._cache = Cache(self._dialect)
         self._bulks: dict[tuple[str, tuple[str, ...]], Bulk] = {}
         some = Envelope(id="", source="", type="", time=datetime.now(UTC), data=b"")  # for the names of its columns
         self._outbox = self._bulk(tables.outbox, tuple(journal.row_of(some, published=False)))
@@ -177,7 +184,7 @@ class PostgresStore:
         reader = self._readers.get(role)
         if reader is None:
             patience = self._settings.connect_timeout + self._settings.patience
-            reader = self._readers[role] = PostgresReader(self._reading, self._cache, role, patience)
+            reader = self._readers[role] = PostgresReader(self._reading, _STATEMENTS, role, patience)
         return reader
 
     def ask_heard(self, heard: Callable[[Envelope], bool]) -> None:
@@ -225,14 +232,14 @@ class PostgresStore:
                     script = [
                         f"CREATE SCHEMA IF NOT EXISTS {schema}",
                         f"SET LOCAL search_path TO {schema}, {self._settings.search_path}",
-                        *creation(metadata, self._dialect),
+                        *creation(metadata, _DIALECT),
                         *ddl.get(agent, ()),
                     ]
                     await connection.execute(";\n".join(script))
         except FAILURES as error:
             raise failure(error) from error
         finally:
-            connection.terminate()
+            await end(connection)
 
     async def close(self) -> None:
         """Finish what is queued, then close the connections."""
@@ -344,11 +351,11 @@ class PostgresStore:
     # --- a group -----------------------------------------------------------------------------------------------
 
     async def _together(self, agent: str | None, group: list[Job]) -> list[Job]:
-        """One transaction for all; whose work fails stands aside, and the others try again. When others are in the way,
-        each half for itself, and smaller groups for a while: what is short is overtaken less often. Returns the slow
-        ones, which are left to be run alone."""
+        """One transaction for all; whose work fails stands aside until the others are through, then has one to itself.
+        When others are in the way, each half for itself, and smaller groups for a while: what is short is overtaken less
+        often. Returns the slow ones, which are left to be run alone."""
         slow: list[Job] = []
-        aside: list[tuple[Job, _Undone]] = []
+        aside: list[Job] = []
         for _ in range(ROUNDS):
             if len(group) < 2:
                 break
@@ -367,7 +374,7 @@ class PostgresStore:
                     return [
                         *slow,
                         *await self._together(agent, group[:half]),
-                        *await self._together(agent, [*group[half:], *(job for job, _ in aside)]),
+                        *await self._together(agent, [*group[half:], *aside]),
                     ]
                 elif culprit is None:
                     break  # a rule that is checked at the end: whose work broke it is seen when each is alone
@@ -379,18 +386,12 @@ class PostgresStore:
                     elif first or undone.reason == "late":
                         culprit.fail(undone.error)
                     else:
-                        aside.append((culprit, undone))
+                        aside.append(culprit)
             else:
                 self._grow(agent, len(group))
                 group = []
-        if len(group) < 2:
-            if all([await self._alone(agent, job) for job in group]):
-                # What they raised they raised on top of works that are committed by now: it stands.
-                for job, undone in aside:
-                    job.fail(undone.error)
-                return slow
-            group = []
-        for job in (*group, *(job for job, _ in aside)):
+        # What the ones aside raised they may have raised because of what was rolled back with them: it is asked again.
+        for job in (*group, *aside):
             await self._alone(agent, job)
         return slow
 
@@ -403,8 +404,8 @@ class PostgresStore:
             else:
                 self._sizes[agent] = allowed + 1 + allowed // 8
 
-    async def _alone(self, agent: str | None, job: Job) -> bool:
-        """One work in a transaction of its own, tried again when others were in the way. False when it has failed."""
+    async def _alone(self, agent: str | None, job: Job) -> None:
+        """One work in a transaction of its own, tried again when others were in the way."""
         stood = False
         for attempt in range(1, TRIES + 1):
             try:
@@ -412,19 +413,18 @@ class PostgresStore:
             except _Undone as undone:
                 if undone.reason in ("lost", "unknown"):
                     self._give_up([job], undone)
-                    return False
+                    return
                 # A row that stands already may have been written since this transaction began: once more it is seen.
                 again = undone.reason == "again" or (undone.reason == "unique" and not stood)
                 if not again or attempt == TRIES:
                     job.fail(undone.error)
-                    return False
+                    return
                 stood = stood or undone.reason == "unique"
                 self.retries += 1
                 await _pause(attempt)
             else:
                 self._grow(agent, 1)
-                return True
-        return False
+                return
 
     def _give_up(self, group: Sequence[Job], undone: _Undone) -> None:
         """Nothing can be done now. When the database is away, for nobody: those that wait are told so as well."""
@@ -565,7 +565,7 @@ class PostgresStore:
         company: bool,
     ) -> None:
         """One work; what it sends is added to `events` and `timers`. Raises _Undone."""
-        session = PostgresSession(connection, self._cache)
+        session = PostgresSession(connection, _STATEMENTS)
         unit = Unit(session, claimed=job.claim is None or _taken(claimed, _key(job.claim)))
         limit = min(SLOW, job.timeout) if company else job.timeout
         error: BaseException | None = None
@@ -596,7 +596,7 @@ class PostgresStore:
     def _bulk(self, table: Table, columns: tuple[str, ...]) -> Bulk:
         bulk = self._bulks.get((table.name, columns))
         if bulk is None:
-            bulk = self._bulks[table.name, columns] = Bulk(table, columns, _KEYS[table.name], self._dialect)
+            bulk = self._bulks[table.name, columns] = Bulk(table, columns, _KEYS[table.name], _DIALECT)
         return bulk
 
 
@@ -642,10 +642,6 @@ def _in_doubt(error: BaseException) -> TemporaryError:
 
 def _schema(agent: str) -> str:
     return agent.replace("-", "_")
-
-
-def _json(value: Any) -> str:
-    return to_json(value).decode()
 
 
 __all__ = ["PostgresStore"]

@@ -230,10 +230,7 @@ class Pool:
         links, self._idle = self._idle, []
         for link in links:
             self._all.discard(link)
-            try:
-                await link.connection.close(timeout=2)
-            except FAILURES:
-                link.connection.terminate()
+            await end(link.connection)
 
     def abandon(self) -> None:
         self._closed = True
@@ -241,6 +238,14 @@ class Pool:
         for link in self._all:
             link.connection.terminate()
         self._all.clear()
+
+
+async def end(connection: Driver) -> None:
+    """In good order: the server has room for another one when this returns. One that does not answer is cut."""
+    try:
+        await connection.close(timeout=2)
+    except FAILURES:
+        connection.terminate()
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 import structlog
 from sqlalchemy import Dialect, MetaData
@@ -132,8 +133,18 @@ def standings_of_sqlite(connection: sqlite3.Connection, found: Sequence[Branch])
     return _standings(found, {(branch.schema, name) for branch in found for name in names}, read)
 
 
-def creation(metadata: MetaData, dialect: Dialect) -> Iterator[str]:
-    """The statements that create these tables and indexes where they are missing."""
+_creations: WeakKeyDictionary[MetaData, dict[str, tuple[str, ...]]] = WeakKeyDictionary()
+
+
+def creation(metadata: MetaData, dialect: Dialect) -> tuple[str, ...]:
+    """The statements that create these tables and indexes where they are missing; composed once for each dialect."""
+    known = _creations.setdefault(metadata, {})
+    if dialect.name not in known:
+        known[dialect.name] = tuple(_creation(metadata, dialect))
+    return known[dialect.name]
+
+
+def _creation(metadata: MetaData, dialect: Dialect) -> Iterator[str]:
     for table in metadata.sorted_tables:
         yield str(CreateTable(table, if_not_exists=True).compile(dialect=dialect))
         for index in table.indexes:

@@ -29,6 +29,10 @@ from agent_store.kernel.event import Envelope
 from agent_store.kernel.store import Unit, Work
 
 R = TypeVar("R")
+_DIALECT = sqlite.dialect(
+    paramstyle="named", json_serializer=lambda value: to_json(value).decode(), json_deserializer=from_json
+)
+_STATEMENTS = Cache(_DIALECT)
 _SQL_ERROR = 1
 """`SQLITE_ERROR`: the statement itself is wrong (no such column): a bug, not the database's state."""
 
@@ -153,14 +157,10 @@ class SqliteStore:
 
     def __init__(self, path: Path | str, *, group_limit: int = GROUP_LIMIT) -> None:
         self.path = str(path)
-        self._dialect = sqlite.dialect(
-            paramstyle="named", json_serializer=lambda value: to_json(value).decode(), json_deserializer=from_json
-        )
-        self._cache = Cache(self._dialect)
         self._writer = self._connect()
         self._reading = self._connect()
         self._reading.execute("PRAGMA query_only = ON")
-        self._reader = SqliteSession(self._reading, self._cache)
+        self._reader = SqliteSession(self._reading, _STATEMENTS)
         self._jobs: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -203,7 +203,7 @@ class SqliteStore:
         execute("BEGIN IMMEDIATE")
         try:
             for metadata in tables.values():
-                for statement in creation(metadata, self._dialect):
+                for statement in creation(metadata, _DIALECT):
                     execute(statement)
             for statements in ddl.values():
                 for statement in statements:
@@ -303,7 +303,7 @@ class SqliteStore:
 
     async def _run_job(self, job: Job) -> None:
         execute = self._writer.execute
-        session = SqliteSession(self._writer, self._cache, transaction=True)
+        session = SqliteSession(self._writer, _STATEMENTS, transaction=True)
         unit = Unit(session)
         execute("SAVEPOINT job")
         try:

@@ -129,7 +129,9 @@ def _refuse_defaults(table: Any, columns: list[str]) -> None:
 
 
 class Cache:
-    """Compiled statements by statement object, the columns given (INSERT) and the room for lists."""
+    """Compiled statements by statement object, the columns given (INSERT) and the room for lists.
+
+    One a dialect for all stores of a process: what a statement is compiled to depends on nothing else."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
