@@ -246,6 +246,84 @@ async def test_a_poison_event_that_kills_its_process_ends_as_a_dead_letter_and_i
         assert await texts(fleet) == ["fine"]
 
 
+async def test_those_that_run_beside_an_event_that_kills_at_once_do_not_die_with_it() -> None:
+    agent = Agent("kt", tables=metadata)
+    reached: list[str] = []
+
+    @agent.process(Job, attempts=1)
+    async def work(event: Job, ctx: Context) -> None:
+        reached.append(event.text)
+        if event.text == "poison":
+            await asyncio.Event().wait()  # here its process dies
+        await asyncio.sleep(0.3)  # it never gets so far beside the other one
+        await ctx.write("write", lambda tx: note(tx, event.text))
+
+    def deaths() -> int:
+        return reached.count("poison")
+
+    async with Fleet() as fleet:
+        emitter = await fleet.start()
+        process = await fleet.start(agent)
+        neighbours = [Job(id=f"{number}", text=f"fine {number}") for number in range(5)]
+        await fleet.publish(emitter, *neighbours, Job(id="poison", text="poison"))
+        for death in range(CRASHES):
+            for _ in range(200):
+                fleet.clock.move(SECOND)
+                fleet.monotonic.move(1)
+                await emitter.tick()
+                await process.tick()
+                if deaths() > death:
+                    break
+                await asyncio.sleep(0.02)
+            await until(lambda death=death: deaths() == death + 1)
+            await fleet.kill(process)
+            process = await fleet.start(agent)
+        await fleet.move(LEASE + 8 * SECOND)
+        (letter,) = await fleet.dead()
+        assert letter["reason"] == "crash"
+        assert sorted(await texts(fleet)) == [one.text for one in neighbours]
+
+
+@pytest.mark.parametrize("end", ["in good order", "killed between two tries"])
+async def test_what_has_failed_often_is_not_taken_for_what_kills_its_process(end: str) -> None:
+    agent = Agent("kt", tables=metadata)
+    tries: Counter[str] = Counter()
+    inside: list[str] = []
+    together = asyncio.Event()
+
+    @agent.process(Job, attempts=5, backoff=MINUTE)
+    async def work(event: Job, ctx: Context) -> None:
+        tries[event.text] += 1
+        if tries[event.text] < 3:
+            raise TemporaryError("not now")
+        inside.append(event.text)
+        if len(inside) == 2:
+            together.set()
+        await together.wait()  # one at a time would be for ever
+        await ctx.write("write", lambda tx: note(tx, event.text))
+
+    async with Fleet() as fleet:
+        process = await fleet.start(agent)
+        await fleet.publish(process, Job(id="1", text="one"), Job(id="2", text="two"))
+        await fleet.settle()
+        while min(tries["one"], tries["two"]) < 2:
+            await fleet.move(MINUTE / 2, step=30)
+        if end == "killed between two tries":
+            await fleet.kill(process)
+        else:
+            await fleet.stop(process)
+        process = await fleet.start(agent)
+        for _ in range(300):
+            fleet.clock.move(SECOND)
+            fleet.monotonic.move(1)
+            await process.tick()
+            if together.is_set():
+                break
+            await asyncio.sleep(0.01)
+        await fleet.settle()
+        assert sorted(await texts(fleet)) == ["one", "two"]
+
+
 async def test_a_death_in_a_later_try_counts_as_well() -> None:
     agent = Agent("kt", tables=metadata)
     tries: list[int] = []

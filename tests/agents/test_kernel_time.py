@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Table, delete, func, insert, select
@@ -62,6 +63,59 @@ async def test_a_timer_survives_a_kill_and_one_that_came_due_meanwhile_fires_lat
         await store.kill_and_restart()
         await store.move(60 * MINUTE)
         assert await texts(store) == ["a"]
+
+
+class SlowLook:
+    """A reader whose answer about the nearest timer takes until `meanwhile` has ended."""
+
+    def __init__(self, inner: Any, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._inner, self._meanwhile = inner, meanwhile
+
+    async def first(self, statement: Any, params: Any = None) -> Any:
+        row = await self._inner.first(statement, params)
+        if statement is journal.NEXT_TIMER:
+            await self._meanwhile()
+        return row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class SlowLooking:
+    """A store with such a reader."""
+
+    def __init__(self, inner: Any, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._inner = inner
+        self.reader = SlowLook(inner.reader, meanwhile)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+async def test_a_timer_that_is_set_while_the_steward_looks_for_the_next_one_fires() -> None:
+    agent = Agent("kt", tables=metadata)
+
+    @agent.on(Ping)
+    async def first(event: Ping, ctx: Context) -> None:
+        ctx.emit(Pong(id=event.id), at=ctx.now() + MINUTE)
+
+    @agent.on(Pong)
+    async def second(event: Pong, ctx: Context) -> None:
+        ctx.emit(Job(id=event.id, text="second"), at=ctx.now() + MINUTE)
+
+    @agent.on(Job)
+    async def third(event: Job, ctx: Context) -> None:
+        await note(ctx, event.text)
+
+    async with TestStore([agent]) as store:
+        await store.publish(Ping(id="a"))
+        await store.settle()
+        inner = store.runtime.world.store
+        store.runtime.world.store = SlowLooking(inner, store.runtime.dispatcher.idle)  # type: ignore[assignment]
+        await store.move(MINUTE)
+        store.runtime.world.store = inner
+        await store.move(MINUTE)
+        assert await texts(store) == ["second"]
 
 
 async def test_timers_fire_in_the_order_of_their_times_and_any_number_of_them() -> None:

@@ -66,6 +66,8 @@ class Delivery:
     attempts: int = 0
     known: bool = False
     resumed: bool = False
+    died: bool = False
+    """Its last try ended with its process."""
     not_before: datetime | None = None
     """A retry: when it stands first in its lane, the lane is held until then."""
     patience: datetime | None = None

@@ -7,6 +7,7 @@ An `@on` handling is one work of a group commit, with its inbox row; a `@process
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -32,6 +33,11 @@ CRASHES = 4
 """A death of its process costs an event an attempt, and so does a failure because something that it takes is away; so many
 times its attempts make it a dead letter. What merely ran beside a process's killer, or during an outage, is not given up as
 soon as what fails."""
+
+SUSPECT = 2
+"""An event that a process has died with, and that has failed so often, may be what kills it: a process handles one of these
+at a time. The others wait unaccepted, so the death of one costs them no attempt, and whatever was only its neighbour is
+through before it could become a dead letter."""
 
 PROCESS_LIMIT = 256
 """Processes that run at the same time: a model or a Graph call each, so memory and sockets are bounded."""
@@ -61,6 +67,7 @@ class Handling:
         self._refuse = refuse
         self._shared = shared
         self.slots = asyncio.Semaphore(PROCESS_LIMIT)
+        self._suspects = asyncio.Semaphore(1)
 
     async def attempt(self, delivery: Delivery) -> Fate:
         """One try, as a span."""
@@ -77,7 +84,8 @@ class Handling:
                 if subscription.kind == "on":
                     outcome = await self._run_on(delivery, span)
                 else:
-                    async with self.slots:
+                    suspect = delivery.died and delivery.attempts >= SUSPECT
+                    async with self._suspects if suspect else contextlib.nullcontext(), self.slots:
                         if self._waiting.draining:
                             return "again"
                         outcome = await self._run_process(delivery, span)
@@ -224,6 +232,7 @@ class Handling:
     def _failed(self, delivery: Delivery, error: Exception) -> Callable[[], Awaitable[str]]:
         """What is to be written after a failure that may pass: the next try, or that there was the last."""
         delivery.attempts += 1
+        delivery.died = False
         reason = _say(error)
         if not isinstance(error, TemporaryError):
             _log.warning("handler.failed", consumer=delivery.consumer.name, event_type=delivery.event.type,

@@ -112,9 +112,11 @@ PUT_DOWN = (
     )
 )
 """What a worker holds when it stops in good order: nobody's, and no crash is to be counted."""
-COUNT_CRASH = update(inbox).where(_THIS).values(attempts=inbox.c.attempts + 1, state=RETRY)
+DIED = "its process died"
+"""What stands as the error of an event whose last try ended so."""
+COUNT_CRASH = update(inbox).where(_THIS).values(attempts=inbox.c.attempts + 1, state=RETRY, error=DIED)
 OPEN_INBOX = (
-    select(outbox.c.seq, inbox.c.consumer, inbox.c.state, inbox.c.attempts, inbox.c.due_at, *_COLUMNS)
+    select(outbox.c.seq, inbox.c.consumer, inbox.c.state, inbox.c.attempts, inbox.c.due_at, inbox.c.error, *_COLUMNS)
     .select_from(inbox.join(outbox, and_(inbox.c.source == outbox.c.source, inbox.c.id == outbox.c.id)))
     .where(text("state NOT IN ('done', 'dead')"))
     .order_by(outbox.c.seq)
@@ -254,10 +256,11 @@ CLAIM_ORPHANS = (
         # Accepted: it was being handled when its worker died, and may have been why.
         attempts=case((inbox.c.state == ACCEPTED, inbox.c.attempts + 1), else_=inbox.c.attempts),
         state=case((inbox.c.state == ACCEPTED, RETRY), else_=inbox.c.state),
+        error=case((inbox.c.state == ACCEPTED, DIED), else_=inbox.c.error),
     )
     .returning(
         inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.state, inbox.c.attempts, inbox.c.due_at,
-        inbox.c.received_at, inbox.c.body,
+        inbox.c.received_at, inbox.c.error, inbox.c.body,
     )
 )  # fmt: skip
 OWNED = (
@@ -266,7 +269,14 @@ OWNED = (
     .order_by(inbox.c.received_at, inbox.c.id)
 )
 OWNED_ROW = select(
-    inbox.c.consumer, inbox.c.source, inbox.c.id, inbox.c.state, inbox.c.attempts, inbox.c.due_at, inbox.c.body
+    inbox.c.consumer,
+    inbox.c.source,
+    inbox.c.id,
+    inbox.c.state,
+    inbox.c.attempts,
+    inbox.c.due_at,
+    inbox.c.error,
+    inbox.c.body,
 ).where(_THIS, _MINE, text("state NOT IN ('done', 'dead')"))
 _orphaned = (
     text("state NOT IN ('done', 'dead')"),

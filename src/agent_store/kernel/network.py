@@ -126,7 +126,10 @@ class Network:
         if subscription is None:
             await self._bury_unheard(consumer, event, row["attempts"])
             return False
-        delivery = Delivery(consumer, subscription, event, attempts=row["attempts"], known=True, resumed=True)
+        died = row["error"] == journal.DIED
+        delivery = Delivery(
+            consumer, subscription, event, attempts=row["attempts"], known=True, resumed=True, died=died
+        )
         return await self._dispatcher.resume(delivery, row["state"], row["due_at"])
 
     async def _event_of(self, row: Row) -> Envelope | None:

@@ -76,6 +76,8 @@ class Steward:
         """What else is done at each tick (a worker's beat, the reconciler)."""
         self._consumers: list[Consumer] = []
         self._next_timer: datetime | None = None
+        self._meanwhile: datetime | None = None
+        """The nearest timer that was set since the last look at the table began."""
         self._own: list[datetime] = []
         """Of a process that is not the keeper: when the timers are due that it has set itself, as a heap."""
         self._ticks: dict[tuple[str, str], datetime] = {}
@@ -97,6 +99,8 @@ class Steward:
         for at in due:
             if self._shared and not self._keeper and len(self._own) < _OWN_TIMERS:
                 heapq.heappush(self._own, at)
+            if self._meanwhile is None or at < self._meanwhile:
+                self._meanwhile = at
             if self._next_timer is None or at < self._next_timer:
                 self._next_timer = at
                 self._wake.set()
@@ -113,10 +117,11 @@ class Steward:
             if consumer is None or subscription is None:
                 continue
             attempts: int = row["attempts"]
+            died = row["state"] == ACCEPTED or row["error"] == journal.DIED
             if row["state"] == ACCEPTED:  # it was being handled when the process died, and may have been why
                 attempts += 1
                 await self._count_crash(consumer, event)
-            delivery = Delivery(consumer, subscription, event, attempts=attempts, known=True, resumed=True)
+            delivery = Delivery(consumer, subscription, event, attempts=attempts, known=True, resumed=True, died=died)
             deliveries.append((row["seq"], delivery, row["state"], row["due_at"]))
             taken += 1
         after = 0
@@ -140,8 +145,11 @@ class Steward:
         return taken
 
     async def _nearest_timer(self) -> datetime | None:
+        """Also of those that are set while the table is being read, which the reading may not have seen."""
+        self._meanwhile = None
         row = await self._world.store.reader.first(journal.NEXT_TIMER)
-        return row["due_at"] if row else None
+        known = (row["due_at"] if row else None, self._meanwhile)
+        return min((at for at in known if at is not None), default=None)
 
     async def _count_crash(self, consumer: Consumer, event: Envelope) -> None:
         key = {"p_consumer": consumer.name, "p_source": event.source, "p_id": event.id}
