@@ -362,8 +362,10 @@ async def test_products_are_given_by_id_and_sku_once_each() -> None:
 
 
 async def test_a_product_without_prices_is_not_on_sale() -> None:
-    async with TestStore([catalog, *shop().consumers[1:]]) as store:
+    """Whoever would price it hears nothing of it."""
+    async with TestStore([catalog, tools_of(pricing), tools_of(inventory)]) as store:
         await store.call(ImportCatalog(products=PRODUCTS[-1:]), STAFF)
+        await store.settle()
         assert await store.call(GetProducts(ids=("phone",))) == ()
 
 

@@ -148,6 +148,18 @@ async def test_a_location_is_a_turn_with_its_place_and_no_words() -> None:
         assert (await transcript(store)).lines[0].text == "📍 MASP, Av. Paulista, 1578 (-23.56100, -46.65600)"
 
 
+async def test_an_opened_chat_is_a_turn_without_words() -> None:
+    async with ChatStore() as store:
+        await Phone(store).send("request_welcome")
+        assert (line(store).kind, line(store).text, store.said) == ("request_welcome", "", [])
+
+
+async def test_an_opened_chat_on_the_shared_number_is_asked_which_shop() -> None:
+    async with ChatStore() as store:
+        await Phone(store, SHARED).send("request_welcome")
+        assert (store.turns, store.said) == ([], [say("which_brand", "pt")])
+
+
 async def test_a_place_s_name_is_no_wish_of_the_customer() -> None:
     place = InboundPlace(latitude=1, longitude=1, name="quero falar com um atendente")
     async with ChatStore() as store:

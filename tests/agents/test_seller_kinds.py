@@ -66,6 +66,14 @@ async def test_a_cart_that_is_granted_anew_is_put_in_once() -> None:
         assert await table.count(shop.cart_changes) == 1
 
 
+@pytest.mark.parametrize("language", ["pt", "en", "es"])
+async def test_who_opens_the_chat_is_greeted(language: str) -> None:
+    async with seated(rules=RulesBrain()) as table:
+        answer = await hear(table, kind="request_welcome", language=language)
+        assert "Luna" in words(answer)
+        assert answer.understood
+
+
 async def test_the_product_that_is_asked_about_is_shown() -> None:
     async with seated(rules=RulesBrain()) as table:
         answer = await hear(table, "quanto custa?", about=Sku("VES-P"))
@@ -188,6 +196,7 @@ def test_a_model_reads_what_came_along_in_brackets() -> None:
         customer("e este?", kind="image", seen="um cinto"),
         customer(kind="location", place=LinePlace(latitude=1.5, longitude=-2, name="Praça", address="Rua A")),
         customer("nome: Ana", kind="interactive", payload="form"),
+        customer(kind="request_welcome"),
         customer("Sim", payload="confirm_order"),
     )
     assert told.split("\n") == [
@@ -200,6 +209,7 @@ def test_a_model_reads_what_came_along_in_brackets() -> None:
         "[a picture; a machine says that it shows: um cinto]",
         "[a place: latitude 1.50000, longitude -2.00000, Praça, Rua A]",
         "[answers of a form: nome: Ana]",
+        "[the customer has opened the chat and written nothing yet]",
         "Sim (tapped: confirm_order)",
     ]
 

@@ -24,15 +24,18 @@ SEARCH = Move(calls=(("catalog_search", {"text": "vestido"}),))
 
 
 @asynccontextmanager
-async def shop_with(kind: Kind, *moves: Move) -> AsyncGenerator[tuple[Table, ModelServer]]:
+async def shop_with(
+    kind: Kind, *moves: Move, think: timedelta = timedelta(seconds=20)
+) -> AsyncGenerator[tuple[Table, ModelServer]]:
+    """`think` is how long the seller waits for a model; nothing here takes a part of that but a model that hangs."""
     async with model_server(kind, *moves) as server:
-        limit = timedelta(seconds=5)
+        limit = timedelta(seconds=30)
         brain: Brain = (
             OpenAIBrain(model="m", base_url=f"{server.url}/v1", api_key="x", timeout=limit)
             if kind == "openai"
             else OllamaBrain(model="m", host=server.url, timeout=limit)
         )
-        settings = replace(SETTINGS, think_time=timedelta(seconds=0.3))
+        settings = replace(SETTINGS, think_time=think)
         async with seated(brain, settings=settings) as table:
             yield table, server
         await brain.close()
@@ -83,7 +86,8 @@ async def test_a_model_sells_with_tools(kind: Kind) -> None:
     ],
 )
 async def test_whatever_the_model_does_the_customer_gets_an_honest_answer(kind: Kind, move: Move) -> None:
-    async with shop_with(kind, move) as (table, _):
+    think = timedelta(seconds=0.3 if move.hang else 20)
+    async with shop_with(kind, move, think=think) as (table, _):
         answer = await table.hear("quanto custa o vestido?")
         assert (answer.brain, words(answer)) == ("rules", "Pode me contar mais?")
         assert await table.count(shop.cart_changes) == 0

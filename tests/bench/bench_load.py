@@ -23,7 +23,7 @@ MESSAGES = int(os.environ.get("BENCH_LOAD_MESSAGES", "1000"))
 RATE = float(os.environ.get("BENCH_LOAD_RATE", "20"))
 """Deliveries a second."""
 SECONDS = float(os.environ.get("BENCH_LOAD_SECONDS", "30"))
-CONNECTIONS = 64
+CONNECTIONS = min(64, max(4, round(RATE * 3)))  # each is used again before a server ends it as idle
 WARM_UP = 5
 """Deliveries before the clock runs."""
 

@@ -218,7 +218,7 @@ async def test_the_gauges_statements_use_indexes_on_sqlite() -> None:
     async with TestStore([choking()]) as store:
         sqlite: Any = store.runtime.store
         for statement in (state._OUTBOX, state._INBOX, state._TIMERS, state._DEAD):
-            compiled = sqlite._cache.get(statement, {"most": 1, "now": store.clock.now()})
+            compiled = sqlite._reader._cache.get(statement, {"most": 1, "now": store.clock.now()})
             sql = "EXPLAIN QUERY PLAN " + compiled.sql
             plan = sqlite._reading.execute(sql, compiled.bind({"most": 1, "now": store.clock.now()})).fetchall()
             for row in plan:

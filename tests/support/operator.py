@@ -282,14 +282,17 @@ class Shop:
         return sorted(one["metadata"]["name"] for one in await self.client.list(kind, self.namespace))
 
     async def end_job(self, name: str, how: str = "Complete") -> None:
-        """As the Job controller says it of one whose pod has ended."""
+        """As the Job controller says it of one whose pod has ended. (It runs, and may have told of an active pod before.)"""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         early = {"Complete": "SuccessCriteriaMet", "Failed": "FailureTarget"}[how]
         told = [
             {"type": one, "status": "True", "reason": "Test", "message": "", "lastTransitionTime": now}
             for one in (early, how)
         ]
-        status = {"startTime": now, "conditions": told, "uncountedTerminatedPods": {}}
+        live = await self.get(kinds.JOB, name)
+        began = (live or {}).get("status", {}).get("startTime", now)  # once told, it may not be changed
+        status: dict[str, Any] = {"startTime": began, "conditions": told, "uncountedTerminatedPods": {}}
+        status |= {"active": None, "ready": None, "terminating": None}
         status |= {"succeeded": 1, "completionTime": now} if how == "Complete" else {"failed": 1}
         answer = await self.client.patch(kinds.JOB, self.namespace, name, {"status": status}, "status")
         assert answer.is_success, answer.text

@@ -440,10 +440,15 @@ def test_what_was_forwarded_is_marked_and_what_is_answered_is_named() -> None:
 
 
 def test_what_cannot_be_read_is_named_as_exactly_as_the_platform_does() -> None:
-    names = ("unsupported", "unsupported_poll", "unsupported_gone", "interactive_call_permission", "request_welcome")
+    names = ("unsupported", "unsupported_poll", "unsupported_gone", "interactive_call_permission")
     assert [content(name)["unsupported_type"] for name in names] == [
-        "unknown", "poll_creation", "unknown", "call_permission_reply", "request_welcome",
+        "unknown", "poll_creation", "unknown", "call_permission_reply",
     ]  # fmt: skip
+
+
+def test_a_chat_that_is_opened_for_the_first_time_holds_no_words() -> None:
+    assert message("request_welcome").kind == "request_welcome"
+    assert content("request_welcome") == {}
 
 
 def test_number_and_user_id_are_both_told_when_both_are_there() -> None:

@@ -14,7 +14,7 @@ from agent_store.kernel.tool import Tool
 
 MessageKind = Literal[
     "text", "image", "audio", "video", "document", "sticker", "location", "contacts", "reaction",
-    "interactive", "button", "order", "referral", "system", "unsupported",
+    "interactive", "button", "order", "referral", "system", "request_welcome", "unsupported",
 ]  # fmt: skip
 
 # --- in --------------------------------------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ async def _until_taken(
                         await tools.call(sample_locations(assets.folder("data")), IMPORTER)
                     return await tools.call(ImportCatalog(products=products), IMPORTER, key=key)
                 except TemporaryError as error:
-                    if told != error.message:
+                    # That it is left alone for a moment is no reason: the one before it is.
+                    if error.code != "circuit-open" and told != error.message:
                         told = error.message
                         say(f"waiting: {told}")
                 await asyncio.sleep(pause)

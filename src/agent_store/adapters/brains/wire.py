@@ -81,6 +81,8 @@ def _line(line: Line) -> str:
         text = f"{text} (tapped: {line.payload})"
     elif line.kind == "audio" and text:
         text = f"[spoken, as a machine heard it] {text}"
+    elif line.kind == "request_welcome":
+        text = "[the customer has opened the chat and written nothing yet]"
     text = "\n".join(part for part in (*_before(line), text, *_after(line)) if part)
     if line.role == "notice":
         return f"[message of the store] {text}"

@@ -16,8 +16,8 @@ from agent_store.contracts.common import Channel, Item, Language
 from agent_store.kernel.ids import ConversationId, CustomerId, Sku
 
 Speaker = Literal["bot", "waiting", "person"]
-TURN_KINDS = frozenset({"text", "interactive", "button", "order", "location"})
-"""What a seller can read as it comes."""
+TURN_KINDS = frozenset({"text", "interactive", "button", "order", "location", "request_welcome"})
+"""What a seller can read as it comes. (A customer who opens the chat for the first time says nothing, and is greeted.)"""
 CAPTIONED_KINDS = frozenset({"image", "video", "document"})
 """Their text is the customer's own words beside what can be seen."""
 AWAITED_KINDS = frozenset({"audio", "image"})
@@ -88,7 +88,7 @@ class Line:
     def readable(self) -> bool:
         """Is there anything in it that a seller can answer?"""
         match self.kind:
-            case "text" | "interactive" | "button":
+            case "text" | "interactive" | "button" | "request_welcome":
                 return True
             case "order":
                 return bool(self.items) or self.said

@@ -236,4 +236,5 @@ _READERS: dict[str, Callable[[Json], InboundContent | None]] = {
     "order": _order_of,
     "referral": _referral_of,
     "system": _system_of,
+    "request_welcome": lambda message: InboundContent(),
 }

@@ -130,6 +130,8 @@ def _acts(turn: Turn) -> tuple[list[Act], str]:
             if tapped.intent != "tap_brand":
                 lines.append((tapped,))
             continue
+        if line.kind == "request_welcome":
+            lines.append((Act("greet"),))
         if line.items:
             lines.append((Act("order_items", items=tuple((item.sku, item.quantity) for item in line.items)),))
         if line.place is not None:
