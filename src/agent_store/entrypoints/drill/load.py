@@ -23,7 +23,8 @@ SCRIPT = (
     "1111",
     "4242",
 )
-"""A purchase with a card that fails first; "/…" is a tap. All customers want the same dress, so its stock runs out."""
+"""A purchase with a card that fails first; "/…" is a tap. All customers want the same dress, so its stock runs out; who
+finds it gone takes another size or colour of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,22 @@ class Customers:
         await asyncio.gather(*begun)
 
     async def buy(self) -> None:
-        """One purchase."""
+        """One purchase. Who is not offered the next tap in time taps it all the same, as people do on old buttons; when
+        that led nowhere either, the customer leaves."""
         who = self._stranger()
         self.load.customers += 1
+        missed = 0
         for step in SCRIPT:
-            await self.say(who, step)
+            said = step
+            if step.startswith("/"):
+                offered = await self._offered(who, step[1:])
+                if offered is None:
+                    missed += 1
+                    if missed > 1:
+                        return
+                else:
+                    said = f"/{offered}"
+            await self.say(who, said)
         self.load.bought += 1
 
     def _stranger(self) -> str:
@@ -109,8 +121,6 @@ class Customers:
 
     async def say(self, who: str, step: str) -> None:
         """Say or tap it, and wait for the answer."""
-        if step.startswith("/"):
-            await self._offered(who, step[1:])
         before = self._heard(who)
         wamid = await self._tell(who, step)
         loop = asyncio.get_running_loop()
@@ -155,13 +165,21 @@ class Customers:
             if self._heard(who) != heard:
                 heard, since = self._heard(who), time.monotonic()
 
-    async def _offered(self, who: str, choice: str) -> None:
-        """Until it can be tapped. What is not offered in time is tapped all the same, as people do on old buttons."""
+    async def _offered(self, who: str, choice: str) -> str | None:
+        """What can be tapped: the choice, or, of a dress that is sold out, another of its variants; None when neither is
+        offered in time."""
         deadline = time.monotonic() + self._patience / 3
-        while choice not in self._platform.choices.get(who, ()):
-            if time.monotonic() > deadline:
-                return
+        kind, _, _ = choice.partition(":")
+        while time.monotonic() < deadline:
+            offered = self._platform.choices.get(who, set())
+            if choice in offered:
+                return choice
+            others = sorted(other for other in offered if kind == "add" and other.startswith("add:"))
+            if others:
+                await self._listen(who)  # it may be among the next of several messages
+                return choice if choice in offered else others[0]
             await asyncio.sleep(0.05)
+        return None
 
     def _heard(self, who: str) -> int:
         return self._platform.heard.get(who, 0)
