@@ -16,9 +16,12 @@ from typing import Any
 
 import aio_pika
 import pytest
+from aiormq.abc import AbstractConnection
 
 from agent_store.adapters.bus import amqp
 from agent_store.adapters.bus.rabbitmq import RabbitMqBus
+from agent_store.adapters.bus.rabbitmq_link import Link
+from agent_store.adapters.bus.rabbitmq_topology import Topology
 from agent_store.entrypoints.programs import Absent, RabbitMQ, free_port
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.consumer import Consumer
@@ -647,6 +650,26 @@ async def test_a_consumers_channel_that_the_broker_closes_is_opened_again(shop: 
     await eventually(lambda: len(heard.handled) == 2)
     await bus.drain()
     await shop.until_waiting("orders", 0)
+
+
+async def test_what_opens_and_closes_channels_stops_when_it_is_told_to_at_whatever_moment(rabbitmq: RabbitMQ) -> None:
+    """The driver forgets that it was cancelled when its channel closes in the same moment."""
+    link = Link(rabbitmq.url, name="test", context=None, patience=10)
+    link.start()
+    topology = Topology(next(_prefixes))
+
+    async def declare(connection: AbstractConnection) -> None:
+        while True:
+            await topology.declare_dead(connection)
+
+    for moment in range(60):
+        work = link.serve("declaring", declare)
+        await link.driver()
+        await asyncio.sleep(0.005 + moment / 10_000)
+        work.cancel()
+        assert await asyncio.wait([work], timeout=10) == ({work}, set()), moment
+        assert work.cancelled()
+    await link.stop()
 
 
 async def test_a_queue_that_somebody_deletes_is_made_again(shop: Shop) -> None:

@@ -51,15 +51,23 @@ def checked(url: str) -> str:
 
 
 async def ours(work: Awaitable[None]) -> None:
-    """The driver cancels what waits on a connection that it loses. Seen from here that is an error of the connection;
-    only who cancels this task means this task."""
+    """The driver cancels what waits on a connection that it loses: seen from here that is an error of the connection.
+    And it forgets that it was cancelled itself when the channel closes in the same moment. So what counts is whether this
+    task has been told to end meanwhile. Raises CancelledError then, and only then."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
     try:
         await work
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ConnectionError("the connection was lost in the middle of it") from error
+        if task is None or task.cancelling() == before:
+            raise ConnectionError("the connection was lost in the middle of it") from error
+        raise
+    except TROUBLE as error:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 async def open_channel(connection: AbstractConnection, *, confirms: bool = False, returns: bool = True) -> Channel:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from aio_pika.exceptions import ChannelPreconditionFailed
 from aiormq.abc import AbstractChannel, AbstractConnection, ArgumentsType
 
-from agent_store.adapters.bus.rabbitmq_link import open_channel
+from agent_store.adapters.bus.rabbitmq_link import open_channel, ours
 from agent_store.kernel.consumer import Consumer
 
 _PREFIX = re.compile(r"[A-Za-z0-9\-_.:@/]{1,60}")
@@ -81,11 +81,11 @@ class Topology:
     async def declare_dead(self, connection: AbstractConnection) -> None:
         channel = await open_channel(connection)
         await self.declare_exchanges(channel)
-        await channel.close()
+        await ours(channel.close())
         await _declare_queue(connection, self.dead, {"x-queue-type": "quorum"})
         channel = await open_channel(connection)
         await channel.queue_bind(self.dead, self.dead)
-        await channel.close()
+        await ours(channel.close())
 
     async def declare_queue(self, connection: AbstractConnection, consumer: str) -> None:
         """The consumer's queue, with somewhere to put what it refuses. At-least-once dead-lettering needs an overflow
@@ -106,7 +106,7 @@ class Topology:
         channel = await open_channel(connection)
         for key in self.bindings(consumer):
             await channel.queue_bind(self.queue(consumer.name), self.events, routing_key=key)
-        await channel.close()
+        await ours(channel.close())
 
 
 async def _declare_queue(connection: AbstractConnection, name: str, arguments: ArgumentsType) -> None:
@@ -124,7 +124,7 @@ async def _declare_queue(connection: AbstractConnection, name: str, arguments: A
             if variant is variants[-1]:
                 raise
         else:
-            await channel.close()
+            await ours(channel.close())
             return
 
 
