@@ -22,6 +22,9 @@ class Graph(BaseHTTPRequestHandler):
         if not self.headers.get("Authorization", "").startswith("Bearer "):
             self._answer(401, {"error": {"message": "no token", "code": 190}})
             return
+        if "to" not in body and "recipient" not in body:  # read receipts and typing indicators
+            self._answer(200, {"success": True})
+            return
         wamid = f"wamid.OUT{next(_numbers):06d}"
         SENT.append({"wamid": wamid, "number": self.path.split("/")[2], "payload": body})
         to = body.get("to") or body.get("recipient")
