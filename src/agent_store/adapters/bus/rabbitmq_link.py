@@ -53,20 +53,24 @@ def checked(url: str) -> str:
 async def ours(work: Awaitable[None]) -> None:
     """The driver cancels what waits on a connection that it loses: seen from here that is an error of the connection.
     And it forgets that it was cancelled itself when the channel closes in the same moment. So what counts is whether this
-    task has been told to end meanwhile. Raises CancelledError then, and only then."""
+    task has been told to end meanwhile: CancelledError is raised then, and only then."""
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
+
+    def told() -> bool:
+        return task is not None and task.cancelling() > before
+
     try:
         await work
     except asyncio.CancelledError as error:
-        if task is None or task.cancelling() == before:
-            raise ConnectionError("the connection was lost in the middle of it") from error
-        raise
-    except TROUBLE as error:
-        if task is not None and task.cancelling() > before:
+        if told():
+            raise
+        raise ConnectionError("the connection was lost in the middle of it") from error
+    except (*TROUBLE, TemporaryError) as error:
+        if told():
             raise asyncio.CancelledError from error
         raise
-    if task is not None and task.cancelling() > before:
+    if told():
         raise asyncio.CancelledError
 
 
