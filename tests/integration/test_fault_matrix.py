@@ -1,8 +1,7 @@
 """The fault matrix: what is broken on purpose, and what holds all the same. Real programs, the store's own processes.
 
 Each fault has its row here, in a short form; `test_fault_matrix_knative.py` has those of the Knative Broker and
-`test_fault_matrix_long.py` the long ones. Parts of rows that other tests
-show as well, each at its own level:
+`test_fault_matrix_long.py` the long ones. Parts of rows that other tests show as well, each at its own level:
 
 | row | also shown by |
 |---|---|
@@ -32,7 +31,7 @@ import pytest_asyncio
 
 from agent_store.entrypoints.drill.fleet import STEWARD
 from agent_store.entrypoints.drill.load import taken
-from tests.support.faults import OWN, SELLER, every_boundary, harm_links, terminated, unmoved
+from tests.support.faults import OWN, SELLER, every_boundary, harm_links, rabbitmq_away, terminated
 from tests.support.ordeal import Deed, Ordeal, ordeal, standing, until
 from tests.support.served_child import STAND
 
@@ -63,15 +62,7 @@ async def test_a_kill_at_every_boundary_costs_nothing_on_rabbitmq(pods: Ordeal) 
 
 
 async def test_rabbitmq_killed_and_restarted_under_load(pods: Ordeal) -> None:
-    rabbitmq = pods.fleet.rabbitmq
-    assert rabbitmq is not None
-
-    async def away() -> None:
-        rabbitmq.kill()
-        await asyncio.sleep(4)
-        await rabbitmq.start()
-
-    await unmoved(pods, away)
+    await rabbitmq_away(pods)
 
 
 # --- PostgreSQL restarted in a transaction; Redis gone -----------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.faults import every_boundary, harm_links, terminated, unmoved
+from tests.support.faults import every_boundary, harm_links, rabbitmq_away, terminated, unmoved
 from tests.support.ordeal import Ordeal, ordeal
 
 pytestmark = [
@@ -32,17 +32,9 @@ async def test_a_kill_at_every_boundary_costs_nothing_on_knative(knative: Ordeal
 
 
 async def test_the_brokers_rabbitmq_killed_and_restarted_under_load(knative: Ordeal) -> None:
-    broker, rabbitmq = knative.fleet.broker, knative.fleet.rabbitmq
-    assert broker is not None
-    assert rabbitmq is not None
-    await broker.settled()
-
-    async def away() -> None:
-        rabbitmq.kill()
-        await asyncio.sleep(4)
-        await rabbitmq.start()
-
-    await unmoved(knative, away)
+    assert knative.fleet.broker is not None
+    await knative.fleet.broker.settled()
+    await rabbitmq_away(knative)
 
 
 async def test_ingress_and_dispatchers_away_under_load(knative: Ordeal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 from agent_store.entrypoints.drill.fleet import GRACE
 from tests.support.ordeal import Deed, Ordeal, p99, until
@@ -26,9 +27,7 @@ async def every_boundary(store: Ordeal) -> None:
     deeds = [
         Deed(service, boundary, 1 if service == ORDERS else 1 + position % 3)
         for service, own in OWN.items()
-        for position, boundary in enumerate(
-            (*own, *NETWORK)
-        )  # the rare first: a dress that is sold out is not paid for
+        for position, boundary in enumerate((*own, *NETWORK))  # the rare first
     ]
     store.forget_deeds()
     store.plan(deeds)
@@ -47,17 +46,29 @@ async def every_boundary(store: Ordeal) -> None:
     await store.holds()
 
 
-async def unmoved(store: Ordeal, fault: object) -> None:
+async def unmoved(store: Ordeal, fault: Callable[[], Awaitable[None]]) -> None:
     """The webhook answers as before while the broker, or a part of it, is away; all that was taken is seen to after."""
     async with store.shoppers(1, passers_by=4):
         began = time.monotonic()
         await asyncio.sleep(5)
         calm, harmed = p99(store.answers(began)), time.monotonic()
-        await fault()  # type: ignore[operator]
+        await fault()
     during = store.answers(harmed)
     assert all(answer.status == 200 for answer in during)
     assert p99(during) <= 3 * calm + 1.5
     await store.holds()
+
+
+async def rabbitmq_away(store: Ordeal) -> None:
+    rabbitmq = store.fleet.rabbitmq
+    assert rabbitmq is not None
+
+    async def away() -> None:
+        rabbitmq.kill()
+        await asyncio.sleep(4)
+        await rabbitmq.start()
+
+    await unmoved(store, away)
 
 
 async def harm_links(store: Ordeal, names: tuple[str, ...]) -> None:

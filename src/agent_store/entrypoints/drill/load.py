@@ -169,13 +169,12 @@ class Customers:
         """What can be tapped: the choice, or, of a dress that is sold out, another of its variants; None when neither is
         offered in time."""
         deadline = time.monotonic() + self._patience / 3
-        kind, _, _ = choice.partition(":")
         while time.monotonic() < deadline:
             offered = self._platform.choices.get(who, set())
             if choice in offered:
                 return choice
-            others = sorted(other for other in offered if kind == "add" and other.startswith("add:"))
-            if others:
+            others = sorted(other for other in offered if other.startswith("add:"))
+            if others and choice.startswith("add:"):
                 await self._listen(who)  # it may be among the next of several messages
                 return choice if choice in offered else others[0]
             await asyncio.sleep(0.05)
