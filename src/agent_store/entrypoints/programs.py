@@ -287,8 +287,8 @@ class Postgres(Program):
             while process.poll() is None:  # noqa: ASYNC110  # a process that ends sets no event
                 await asyncio.sleep(0.02)
         finally:
-            if process.poll() is None:  # cancelled
-                process.kill()
+            if process.poll() is None:  # cancelled; it has children of its own
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         if process.returncode:
             raise TemporaryError(f"{command[0]} failed:\n{self.log[-2000:]}", code="program")
