@@ -260,6 +260,10 @@ def print_bubble(phone: Phone, bubble: Json) -> None:
         click.echo(f"    {click.style(f'/{index}', fg='cyan')} {option['title']}{click.style(detail, dim=True)}")
 
 
+_PATIENCE, _QUIET = 60.0, 3.0
+"""Seconds: so long is the answer to the last line of a file waited for, and so long for what comes after it."""
+
+
 def chat(client: Client, brand: str, customer: str) -> None:
     """Type, Enter; `/2` taps the second button or row; Ctrl-D ends."""
     phone = Phone(client, brand, customer)
@@ -267,16 +271,19 @@ def chat(client: Client, brand: str, customer: str) -> None:
         f"{phone.number['name']} ({phone.number['display_phone']}). Type and press Enter; /2 taps an option; Ctrl-D ends."
     )
     stop = threading.Event()
+    spoken = heard = 0.0
 
     def listen() -> None:
+        nonlocal heard
         while not stop.is_set():
             try:
                 for bubble in phone.news(5):
                     print_bubble(phone, bubble)
+                    heard = time.monotonic()
             except click.ClickException as error:
                 if not stop.is_set():
                     click.echo(f"\n{error.message}", err=True)
-                return
+                stop.set()
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
@@ -291,11 +298,16 @@ def chat(client: Client, brand: str, customer: str) -> None:
                     click.echo("There is no such option now.")
                     continue
                 wamid, option = phone.options[number - 1]
+                spoken = time.monotonic()
                 phone.tap(wamid, option["id"])
                 continue
+            spoken = time.monotonic()
             phone.say(text)
-        if not sys.stdin.isatty():
-            time.sleep(3)  # lines came from a file: give the last answer its time
+        while spoken and not sys.stdin.isatty() and not stop.is_set():
+            now = time.monotonic()
+            if now - spoken > _PATIENCE or (heard > spoken and now - heard > _QUIET):
+                break
+            time.sleep(0.1)
     except KeyboardInterrupt:
         pass
     stop.set()
