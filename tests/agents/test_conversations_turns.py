@@ -82,6 +82,37 @@ async def test_a_burst_is_one_turn() -> None:
         assert len(store.turns) == 1
 
 
+async def test_the_likely_seller_is_woken_once_a_burst_before_its_turn() -> None:
+    async with ChatStore(**BURSTS) as store:
+        await store.write("oi")
+        assert (store.woken, store.turns) == (["fashion"], [])
+        await store.write("quero um vestido")
+        await store.move(WINDOW)
+        assert (store.woken, len(store.turns)) == (["fashion"], 1)
+        await store.answer("Temos três!")
+        await store.write("o vermelho")
+        assert store.woken == ["fashion", "fashion"]
+
+
+@pytest.mark.parametrize(("words", "likely"), [("quero um notebook", ["tech"]), ("oi", [])])
+async def test_on_the_shared_number_a_seller_is_woken_when_it_is_clear_which(words: str, likely: list[str]) -> None:
+    async with ChatStore(**BURSTS) as store:
+        await store.write(words, to=SHARED)
+        assert store.woken == likely
+        await store.move(WINDOW)
+        assert [turn.brand for turn in store.turns] == likely
+
+
+async def test_no_seller_is_woken_for_a_turn_at_once_or_for_a_person() -> None:
+    async with ChatStore() as store:
+        await store.write("oi")
+        assert (store.woken, len(store.turns)) == ([], 1)
+    async with ChatStore(**BURSTS) as store:
+        await store.write("quero falar com uma pessoa")
+        await store.write("alguém aí?")
+        assert (store.woken, store.turns) == ([], [])
+
+
 async def test_a_burst_that_never_falls_silent_is_a_turn_after_burst_max() -> None:
     async with ChatStore(**BURSTS) as store:
         for number in range(8):

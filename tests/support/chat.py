@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from agent_store.agents.assistant.agent import assistant
 from agent_store.agents.conversations.agent import conversations
+from agent_store.agents.conversations.ports import Sellers
 from agent_store.agents.conversations.settings import ConversationsSettings
 from agent_store.contracts.brands import Brand, Directory, SharedNumber
 from agent_store.contracts.chat import ChatMessageNew, ChatResponse, TextBlock
@@ -100,9 +101,14 @@ class ChatStore(TestStore):
     ) -> None:
         self.directory = directory or FixedDirectory()
         settings.setdefault("burst_window", timedelta(0))
+        self.woken: list[str] = []
         super().__init__(
             agents,
-            ports={Directory: self.directory, ConversationsSettings: ConversationsSettings(**settings)},
+            ports={
+                Directory: self.directory,
+                ConversationsSettings: ConversationsSettings(**settings),
+                Sellers: self,
+            },
             clock=ManualClock(),
         )
         self._wamids = count(1)
@@ -110,6 +116,9 @@ class ChatStore(TestStore):
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         return self
+
+    def wake(self, brand: str) -> None:
+        self.woken.append(brand)
 
     async def write(
         self,

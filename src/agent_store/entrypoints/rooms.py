@@ -25,6 +25,8 @@ from agent_store.kernel.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
     from agent_store.adapters.payments.bank import MockBank
+    from agent_store.adapters.services import Services
+    from agent_store.agents.conversations.ports import Sellers
     from agent_store.agents.payments.ports import Callbacks
     from agent_store.agents.whatsapp.ports import MediaStore
 
@@ -137,10 +139,11 @@ class Rooms:
         payment_secret: str,
         metrics: PrometheusMetrics,
         tracing: Tracing = OFF,
+        services: Services | None = None,
     ) -> None:
         """`whatsapp` is the `WhatsAppSettings` of this process; `data` the folder of catalogues and shipping rates;
         `store` gives this process's store once it runs; `own_url` is where it hears the mock provider's callbacks, which are
-        signed with `payment_secret`."""
+        signed with `payment_secret`; `services` tells where the sellers are that may sleep."""
         self._settings = settings
         self._clock = clock
         self._directory = directory
@@ -157,6 +160,7 @@ class Rooms:
         self._media_store: MediaStore | None = None
         self._metrics = metrics
         self._tracing = tracing
+        self._services = services
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
     def ports(self, agents: Iterable[str]) -> dict[type[Any], object]:
@@ -223,6 +227,7 @@ class Rooms:
 
     def _conversations_ports(self) -> dict[type[Any], object]:
         from agent_store.agents.conversations.permission import Caps
+        from agent_store.agents.conversations.ports import Sellers
         from agent_store.agents.conversations.quiet import QuietHours
         from agent_store.agents.conversations.settings import ConversationsSettings
 
@@ -236,8 +241,20 @@ class Rooms:
                 hasty_pause=settings.customer_pause,
                 quiet=QuietHours(settings.quiet_from, settings.quiet_until),
                 caps=Caps(settings.contacts_a_day, settings.contacts_a_week),
-            )
+            ),
+            Sellers: self._sellers(),
         }
+
+    def _sellers(self) -> Sellers:
+        from agent_store.agents.conversations.ports import SellersAwake
+
+        if self._services is None or self._settings.bus != "knative":
+            return SellersAwake()
+        from agent_store.adapters.http.waking import SellersByRequest
+
+        sellers = SellersByRequest(self._services, self._metrics)
+        self._closers.append(sellers.close)
+        return sellers
 
     def _seller_ports(self) -> dict[type[Any], object]:
         from agent_store.adapters.brains.rules import RulesBrain

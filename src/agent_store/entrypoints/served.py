@@ -344,7 +344,7 @@ class ServedProcess(_Process):
             settings, self.clock, self.directory, self.data, self.whatsapp_settings, lambda: self.store,
             public_url=self.public_url, own_url=self.url,
             payment_secret=payment_secret_of(settings, self.secrets),
-            metrics=self.metrics, tracing=self.tracing,
+            metrics=self.metrics, tracing=self.tracing, services=self.services,
         )  # fmt: skip
         self.bus = make_bus(settings, self.signer, self.services, self.metrics, service=self.service,
                             dead=self._keep, takes_dead=steward, clock=self.clock)  # fmt: skip

@@ -15,6 +15,7 @@ from agent_store.agents.conversations.model import (
     Line,
 )
 from agent_store.agents.conversations.people import back_to_bot, escalate, to_person
+from agent_store.agents.conversations.ports import Sellers
 from agent_store.agents.conversations.reading import (
     QUOTED,
     line_of,
@@ -24,7 +25,7 @@ from agent_store.agents.conversations.reading import (
     take_medium,
 )
 from agent_store.agents.conversations.repository import Conversations, Customers, Early, IdentityKind, Messages
-from agent_store.agents.conversations.routing import BRAND_PAYLOAD, answer_to_choice
+from agent_store.agents.conversations.routing import BRAND_PAYLOAD, answer_to_choice, route
 from agent_store.agents.conversations.settings import ConversationsSettings
 from agent_store.agents.conversations.speech import decide
 from agent_store.agents.conversations.texts import say
@@ -179,6 +180,7 @@ async def _await_medium(ctx: Context, conversation: Conversation, line: Line, *,
     due = conversation.await_medium(now, settings.media_patience)
     if due is not None:
         set_burst_timer(ctx, conversation, due)
+        _wake_seller(ctx, conversation, line)
     ctx.emit(
         ChatMediumOverdue(
             conversation_id=conversation.id, customer_id=conversation.customer_id, message_id=line.external_id
@@ -227,6 +229,18 @@ async def _burst(
     due = conversation.open_burst(ctx.now(), settings.burst_window, settings.burst_max)
     if due is not None:
         set_burst_timer(ctx, conversation, due)
+        _wake_seller(ctx, conversation, fresh)
+
+
+def _wake_seller(ctx: Context, conversation: Conversation, line: Line | None) -> None:
+    """The customer may write on; a seller that sleeps starts meanwhile. The turn decides the brand, here it is likely."""
+    directory = ctx.use(Directory)  # pyright: ignore[reportAbstractUsage]
+    own = directory.by_number(conversation.number)
+    brand = own.id if own is not None else conversation.brand
+    if own is None and line is not None and line.said:
+        brand = route(line.text, directory.brands(), brand).brand
+    if brand is not None:
+        ctx.use(Sellers).wake(brand)
 
 
 async def _hear(ctx: Context, conversation: Conversation, customer: Customer, line: Line, *, hasty: bool) -> None:
