@@ -92,7 +92,7 @@ async def test_the_shop_stays_until_another_is_clearly_meant() -> None:
             brands.append(store.turns[-1].brand)
             await store.answer()
         assert brands == ["fashion", "fashion", "fashion", "tech", "tech", "fashion"]
-        why = await store.rows(select(decisions).where(decisions.c.what == "brand.routed"))
+        why = await store.rows(select(decisions).where(decisions.c.what == "brand.routed").order_by(decisions.c.id))
         assert [row["details"]["brand"] for row in why] == ["fashion", "tech", "fashion"]
 
 

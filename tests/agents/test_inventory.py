@@ -122,7 +122,8 @@ async def test_the_same_import_twice_moves_nothing_and_an_older_one_is_ignored()
 
 async def test_a_count_below_what_is_promised_keeps_the_promise() -> None:
     async with Warehouse({"AA": {"cd-sp": 5}}) as house:
-        await house.send(reserve("o1", {"AA": 4}), stocked({"AA": {"cd-sp": 1}}, revision=2))
+        await house.send(reserve("o1", {"AA": 4}))
+        await house.send(stocked({"AA": {"cd-sp": 1}}, revision=2))
         assert await house.level("AA", "cd-sp") == (4, 4)
 
 
@@ -186,7 +187,8 @@ async def test_an_order_is_split_when_no_place_has_everything() -> None:
 
 async def test_a_pickup_takes_from_its_own_shelf_only() -> None:
     async with Warehouse({"AA": {"cd-sp": 9, "loja-rio": 1}}) as house:
-        await house.send(reserve("o1", {"AA": 2}, location="loja-rio"), reserve("o2", {"AA": 1}, location="loja-rio"))
+        await house.send(reserve("o1", {"AA": 2}, location="loja-rio"))
+        await house.send(reserve("o2", {"AA": 1}, location="loja-rio"))
         assert house.store.events(InventoryRefused)[0].missing[0].available == 1
         assert house.store.events(InventoryReserved)[0].allocations[0].location == "loja-rio"
 
@@ -254,7 +256,8 @@ async def test_duplicates_of_every_command_change_nothing() -> None:
 
 async def test_a_commit_without_a_reservation_is_refused() -> None:
     async with Warehouse({"AA": {"cd-sp": 5}}) as house:
-        await house.send(commit("o1"), reserve("o2", {"AA": 1}), commit("o2", attempt=7))
+        await house.send(commit("o1"))
+        await house.send(reserve("o2", {"AA": 1}), commit("o2", attempt=7))
         assert [refused.order_id for refused in house.store.events(InventoryCommitRefused)] == ["o1", "o2"]
         assert await house.level("AA", "cd-sp") == (5, 1)
 
@@ -274,7 +277,8 @@ async def test_low_stock_is_told_on_the_way_down_and_again_after_it_was_filled_u
         assert house.store.events(ProductStockLow) == []
         await house.send(reserve("o2", {"AA": 1}), reserve("o3", {"AA": 1}))
         assert [(low.sku, low.available) for low in house.store.events(ProductStockLow)] == [("AA", 4)]
-        await house.send(release("o1"), release("o2"), reserve("o4", {"AA": 2}))
+        await house.send(release("o1"), release("o2"))
+        await house.send(reserve("o4", {"AA": 2}))
         assert len(house.store.events(ProductStockLow)) == 2
 
 

@@ -726,13 +726,16 @@ async def test_what_a_full_disk_kept_from_being_marked_published_is_marked_later
 @in_order
 async def test_a_drain_lets_running_work_finish_and_what_waits_resumes_at_the_next_start() -> None:
     agent, begun, gate = Agent("kt", tables=metadata), asyncio.Event(), asyncio.Event()
+    seen: list[str] = []
 
     @agent.process(Job)
     async def work(event: Job, ctx: Context) -> None:
+        seen.append(f"{event.text} begins")
         if event.text == "quick" and not gate.is_set():
             begun.set()
             await gate.wait()
         await ctx.write("note", lambda tx: note(tx, event.text))
+        seen.append(f"{event.text} is written")
 
     async with TestStore([agent]) as store:
         await store.publish(Job(id="a", text="quick"))
@@ -742,9 +745,10 @@ async def test_a_drain_lets_running_work_finish_and_what_waits_resumes_at_the_ne
         await asyncio.sleep(0)
         gate.set()
         await stopping
+        assert seen == ["quick begins", "quick is written"]
         await store._open()
-        assert await texts(store) == ["quick"]
         await store.settle()
+        assert seen[2:] == ["behind begins", "behind is written"]
         assert await texts(store) == ["quick", "behind"]
 
 
@@ -813,7 +817,7 @@ async def test_a_drain_begins_no_process_that_waits_for_a_place() -> None:
         for number in range(PROCESS_LIMIT + 3):
             await store.publish(Job(id=str(number)))
         await until(lambda: len(begun) == PROCESS_LIMIT)
-        stopping = asyncio.create_task(store.runtime.stop(grace=5))
+        stopping = asyncio.create_task(store.runtime.stop(grace=30))
         await asyncio.sleep(0)
         gate.set()
         await stopping
@@ -945,7 +949,7 @@ async def test_an_events_rarer_attributes_survive_the_outbox() -> None:
         assert seen == [rare, rare]
 
 
-async def test_settling_waits_for_what_comes_while_it_waits() -> None:
+async def test_settling_waits_for_what_comes_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     agent, done = Agent("kt"), list[str]()
 
     @agent.process(Job)
@@ -958,8 +962,16 @@ async def test_settling_waits_for_what_comes_while_it_waits() -> None:
     async def hear(event: Ping, ctx: Context) -> None: ...
 
     async with TestStore([agent]) as store:
-        await store.publish(Ping(id="unmarked yet"))
-        await asyncio.gather(store.settle(), store.publish(Job(id="1")))
+        flush = store.runtime.steward.flush
+
+        async def meanwhile() -> None:
+            monkeypatch.undo()
+            await store.publish(Job(id="1"))
+            await flush()
+
+        monkeypatch.setattr(store.runtime.steward, "flush", meanwhile)
+        await store.publish(Ping(id="a"))
+        await store.settle()
         assert done == ["1"]
 
 

@@ -35,10 +35,13 @@ class Secret(Tool[int], name="kt.secret", staff_only=True):
     """For staff."""
 
 
-def agent_with_tools(log: list[str], timeout: timedelta = timedelta(seconds=30)) -> Agent:
+def agent_with_tools(
+    log: list[str], *, read: timedelta = timedelta(seconds=30), write: timedelta = timedelta(seconds=30)
+) -> Agent:
+    """`read` and `write` are how long the tools of a kind may take."""
     agent = Agent("kt", tables=metadata)
 
-    @agent.tool(Count, timeout=timeout)
+    @agent.tool(Count, timeout=read)
     async def count(args: Count, ctx: Context) -> int:
         log.append("count")
         if args.text == "busy" and log.count("count") == 1:
@@ -56,8 +59,8 @@ def agent_with_tools(log: list[str], timeout: timedelta = timedelta(seconds=30))
             ctx.emit(Pong(id="x"))
         return [await ctx.call(Count(text="a")), await ctx.call(Count(text="b"), principal=Principal(customer_id="z"))]
 
-    @agent.tool(Note, timeout=timeout)
-    async def write(args: Note, ctx: Context) -> int:
+    @agent.tool(Note, timeout=write)
+    async def make_note(args: Note, ctx: Context) -> int:
         log.append("note")
         await note(ctx, args.text)
         ctx.emit(Pong(id=args.text))
@@ -67,7 +70,7 @@ def agent_with_tools(log: list[str], timeout: timedelta = timedelta(seconds=30))
             await asyncio.sleep(30)
         return len(log)
 
-    @agent.tool(Place, steps=True, timeout=timeout)
+    @agent.tool(Place, steps=True, timeout=write)
     async def place(args: Place, ctx: Context) -> str:
         log.append("place")
         await ctx.call(Count(text=args.text))
@@ -198,7 +201,8 @@ async def test_a_steps_tools_call_that_failed_for_now_is_made_again_with_the_sam
 
 async def test_a_tool_that_takes_too_long_is_a_temporary_error_and_leaves_nothing() -> None:
     slow: list[Tool[Any]] = [Count(text="slow"), Note(text="slow"), Place(text="stuck")]
-    async with TestStore([agent_with_tools([], timedelta(milliseconds=250))]) as store:
+    short = timedelta(milliseconds=250)
+    async with TestStore([agent_with_tools([], read=short, write=short)]) as store:
         for tool in slow:
             with pytest.raises(TemporaryError, match=rf"{tool.tool_name} took over 0\.25 s") as caught:
                 await store.call(tool)
@@ -239,14 +243,14 @@ async def test_every_call_is_counted_with_its_outcome() -> None:
             self.calls.append((tool, outcome))
 
     seen = Seen()
-    async with TestStore([agent_with_tools([], timedelta(milliseconds=250))]) as store:
+    async with TestStore([agent_with_tools([], read=timedelta(milliseconds=250))]) as store:
         store.runtime.toolbox._metrics = seen
-        await store.call(Count())
+        await store.call(Secret(), Principal(staff="Ana"))
         with pytest.raises(Conflict):
             await store.call(Note(text="refused"))
         with pytest.raises(TemporaryError):
             await store.call(Count(text="slow"))
-        assert seen.calls == [("kt.count", "ok"), ("kt.note", "conflict"), ("kt.count", "timeout")]
+        assert seen.calls == [("kt.secret", "ok"), ("kt.note", "conflict"), ("kt.count", "timeout")]
         assert isinstance(store.runtime.world.ports[Metrics], NoMetrics)
         NoMetrics().count("x")
 

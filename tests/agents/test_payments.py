@@ -226,12 +226,14 @@ async def test_an_order_that_is_gone_gets_no_link_even_when_the_cancellation_com
 
 
 async def test_4242_pays_once_and_a_second_submission_is_refused() -> None:
-    async with Till() as till:
+    till, provider = await slow_till()
+    async with till:
         await till.ask()
         await till.pay("4242", settle=False)
         with pytest.raises(Conflict) as refusal:
             await till.pay("4242")
         assert refusal.value.code == "payment-processing"
+        provider.go.set()
         await till.store.settle()
         (paid,) = till.store.events(PaymentSucceeded)
         assert (paid.amount, paid.method, paid.late, paid.captured_at) == (AMOUNT, "test_card", False, till.clock.now())

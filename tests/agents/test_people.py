@@ -170,8 +170,8 @@ async def test_nobody_writes_before_the_lease_is_granted() -> None:
     async with ChatStore() as store:
         await store.write("quero um atendente")
         (waiting,) = await queue(store)
+        await store.runtime.remove("conversations")  # who grants it
         await store.call(ClaimEscalation(escalation_id=waiting.id), RUI)
-        # Both at once: the lease comes by itself a moment later.
         reply = store.call(ReplyAsPerson(escalation_id=waiting.id, text="oi"), RUI)
         back = store.call(HandBack(escalation_id=waiting.id), RUI)
         for refused in await asyncio.gather(reply, back, return_exceptions=True):

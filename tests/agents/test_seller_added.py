@@ -25,7 +25,7 @@ from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.schemas import tool_contract
 from agent_store.kernel.tables import steps as journal
 from agent_store.kernel.tool import Tool
-from tests.agents.test_seller import Table, words
+from tests.agents.test_seller import Table, committed, words
 from tests.support import seller_shop as shop
 from tests.support.brains import EchoRules, ScriptedBrain, say, use
 from tests.support.engraving import Engrave, ListFonts, Lookalike, engraved, engraving, show
@@ -296,5 +296,5 @@ async def test_a_kill_between_any_two_steps_engraves_once(steps: int) -> None:
         await table.store.kill_and_restart()
         await table.store.settle()
         assert await table.store.dead() == []
-        assert len(table.store.events(ChatResponse)) == 1
+        assert len(await committed(table)) == 1
         assert await table.count(engraved) == 1

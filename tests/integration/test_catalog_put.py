@@ -140,15 +140,15 @@ async def test_it_waits_until_customers_find_what_is_in_stock_and_not_for_ever()
 async def test_an_address_where_nobody_is_yet_is_asked_again_and_not_for_ever(directory: Path, file: Path) -> None:
     services = {"product-catalog": {"url": "http://127.0.0.1:9", "consumers": CATALOG}}
     put(directory, directory_text(brand("pets"), services=services))
-    with pytest.raises(TemporaryError, match=r"not imported in 1 s: .*cannot be reached"):
-        await put_catalog(job(directory), file, "pets", seconds=1, settle=0, say=lambda line: None)
+    with pytest.raises(TemporaryError, match=r"not imported in 4 s: .*cannot be reached"):
+        await put_catalog(job(directory), file, "pets", seconds=4, settle=0, say=lambda line: None)
 
 
 async def test_a_key_that_the_store_does_not_know_lets_nothing_in(directory: Path, file: Path) -> None:
     async with catalogue(directory) as process:
         stranger = job(directory, "two:another-secret-of-the-tests")
         with pytest.raises(TemporaryError, match="refuses us"):
-            await put_catalog(stranger, file, "pets", seconds=2, settle=0, say=lambda line: None)
+            await put_catalog(stranger, file, "pets", seconds=5, settle=0, say=lambda line: None)
         assert await process.runtime.call(ListCategories(brand="pets")) == ()
 
 

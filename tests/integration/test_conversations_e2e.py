@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator
@@ -19,9 +20,10 @@ from agent_store.contracts.common import Language
 from agent_store.contracts.orders import OrderConfirmed, OrderCreated, OrderView
 from agent_store.contracts.payments import PaymentFailed
 from agent_store.contracts.pricing import GetPrices
+from agent_store.entrypoints import embedded
 from agent_store.kernel.ids import Sku
 from agent_store.kernel.money import Money
-from tests.support.embedded import NUMBERS, RunningStore, Shopper, texts
+from tests.support.embedded import NUMBERS, MovedClock, RunningStore, Shopper, texts
 from tests.support.graph import Sent, envelope, message_delivery
 from tests.support.journeys import (
     CARDS,
@@ -519,6 +521,7 @@ async def test_a_brand_is_added_while_the_store_runs_and_sells() -> None:
         assert "pets" not in {brand["name"] for brand in await store.api("GET", "/api/brands")}
         added = await store.http.post("/api/brands", content=text.encode(), headers=store.staff)
         assert added.status_code == 201, added.text
+        await store.settle()  # prices and stock travel as events
         shopper = Shopper(store, "5511988880000", "100000000000006", "Bia")
         found = await shopper.say("Oi! quero uma coleira azul até 60 reais para o meu cachorro")
         steps = ("/product:coleira-trilha add:PET-COLTRI-AZ-M", "/add:PET-COLTRI-AZ-M", "/checkout", "/method:delivery",
@@ -541,6 +544,7 @@ async def test_an_added_brand_is_there_after_a_restart(tmp_path: Path) -> None:
     async with RunningStore(data=tmp_path, log_level="warning") as store:
         assert (await store.http.post("/api/brands", content=text.encode(), headers=store.staff)).status_code == 201
     async with RunningStore(data=tmp_path, log_level="warning") as store:
+        await store.settle()  # prices and stock travel as events
         shopper = Shopper(store, "5511988880000", "100000000000006", "Bia")
         found = await shopper.say("quero uma coleira azul")
         assert any("coleira" in id or "PET-" in id for message in found for id in message.choices)
@@ -624,13 +628,19 @@ async def test_a_restart_in_the_middle_of_a_conversation_goes_on(tmp_path: Path)
                 assert await store.store.runtime.dead() == []
 
 
-async def test_a_burst_is_one_turn(tmp_path: Path) -> None:
-    async with RunningStore(data=tmp_path, burst_window=timedelta(milliseconds=150), log_level="warning") as store:
+async def test_a_burst_is_one_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, window = MovedClock(), timedelta(minutes=10)
+    monkeypatch.setattr(embedded, "SystemClock", lambda: clock)
+    async with RunningStore(data=tmp_path, burst_window=window, log_level="warning") as store:
         shopper = store.shopper("5511977770001")
         for number, text in enumerate(("oi", "quero um vestido", "vermelho", "até 300 reais")):
             message = {"id": f"wamid.BURST{number}", "type": "text", "text": {"body": text}}
             assert await store.deliver(message_delivery(shopper.number, shopper.wa_id, message)) == 200
+        await store.settle()
+        assert store.graph.to(shopper.wa_id) == []
+        clock.ahead += window
         while not store.graph.to(shopper.wa_id):
+            await asyncio.sleep(0.01)
             await store.settle()
         turns = await store.events(ChatMessageNew)
         assert [[line.text for line in turn.messages] for turn in turns] == [

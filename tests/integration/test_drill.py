@@ -23,7 +23,7 @@ from agent_store.kernel.errors import InvalidInput
 from tests.support.components import missing
 
 COMMAND = Path(sys.executable).with_name("agent-store")
-pytestmark = pytest.mark.xdist_group("fleet")
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("fleet")]
 
 
 class Running:
@@ -40,19 +40,27 @@ class Running:
         while line := await stream.readline():
             setattr(self, name, getattr(self, name) + line.decode())
 
-    async def said(self, words: str, seconds: float = 90) -> None:
+    async def said(self, words: str, seconds: float = 240) -> None:
         async with asyncio.timeout(seconds):
             while words not in self.out + self.err:
                 assert self.process.returncode is None, self.out + self.err
                 await asyncio.sleep(0.05)
 
-    async def ended(self, seconds: float = 100) -> int:
+    async def ended(self, seconds: float = 240) -> int:
         async with asyncio.timeout(seconds):
             code = await self.process.wait()
             await asyncio.gather(*self._readers)
         return code
 
-    def leftovers(self) -> list[str]:
+    async def leftovers(self) -> list[str]:
+        """What there still is a while after its end: to be killed takes a process a moment."""
+        for _ in range(100):
+            if not self._left():
+                break
+            await asyncio.sleep(0.1)
+        return self._left()
+
+    def _left(self) -> list[str]:
         """Files in its temporary folder, and processes that were started with it."""
         left = [str(path) for path in self.temporary.iterdir()]
         for entry in Path("/proc").glob("[0-9]*"):
@@ -95,7 +103,7 @@ async def test_a_drill_of_the_embedded_store_holds_and_tells_it_as_json(tmp_path
         assert [stretch["during"] for stretch in report["webhook"]] == ["calm", "kill+links", "after kill+links"]
         assert "ready after" in running.err
         assert "Traceback" not in running.err
-        assert running.leftovers() == []
+        assert await running.leftovers() == []
 
 
 async def test_ctrl_c_takes_everything_down(tmp_path: Path) -> None:
@@ -105,7 +113,7 @@ async def test_ctrl_c_takes_everything_down(tmp_path: Path) -> None:
         assert await running.ended(30) != 0
         assert "interrupted" in running.out
         assert "Traceback" not in running.err
-        assert running.leftovers() == []
+        assert await running.leftovers() == []
 
 
 @pytest.mark.parametrize("moment", ["RabbitMQ and PostgreSQL", "processes of the store"])
@@ -116,14 +124,14 @@ async def test_a_drill_that_is_sent_away_at_its_start_leaves_no_program_behind(t
         await running.said(moment)
         running.process.send_signal(signal.SIGTERM)
         assert await running.ended(30) != 0
-        assert running.leftovers() == []
+        assert await running.leftovers() == []
 
 
 async def test_a_program_that_is_absent_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     async with drill(tmp_path, "--mode", "knative", KNATIVE_RABBITMQ_BIN=str(tmp_path)) as running:
         assert await running.ended() == 1
         assert "there is no program ingress" in running.err
-        assert running.leftovers() == []
+        assert await running.leftovers() == []
 
 
 def test_faults_are_read_from_the_command_line() -> None:

@@ -77,6 +77,7 @@ async def test_postgres_restarted_under_load_is_never_a_false_200_and_is_back_in
         killed = time.monotonic()
         postgres.kill()
         await asyncio.sleep(3)
+        await until(lambda: bool(pods.answers(killed + 0.5)), 30, "somebody has been answered meanwhile")
         started = time.monotonic()
         await postgres.start()
         back = time.monotonic()

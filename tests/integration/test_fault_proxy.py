@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import closing
 
 import pytest
 
-from agent_store.entrypoints.programs import free_port
+from agent_store.entrypoints.listen import bind
 from agent_store.entrypoints.proxy import FaultProxy
 
 
@@ -99,15 +100,21 @@ async def test_slow_is_later_in_each_direction_and_not_narrower(proxy: FaultProx
     client = await Client.to(proxy)
     loop = asyncio.get_running_loop()
     proxy.slow(0.1)
-    began = loop.time()
-    hearing = asyncio.create_task(client.hear(20 * 65_536))
-    for _ in range(20):
-        client.writer.write(bytes(65_536))
-        await client.writer.drain()
-    await hearing
-    assert 0.2 <= loop.time() - began < 2.0
+
+    async def passage() -> float:
+        began = loop.time()
+        hearing = asyncio.create_task(client.hear(20 * 65_536))
+        for _ in range(20):
+            client.writer.write(bytes(65_536))
+            await client.writer.drain()
+        await hearing
+        return loop.time() - began
+
+    took = min([await passage() for _ in range(3)])  # the machine may stand still in one of them
+    assert 0.2 <= took < 2.0
+    proxy.slow(60)
     await proxy.heal()
-    assert await client.say(b"quick", 0.1) == b"quick"
+    assert await client.say(b"quick") == b"quick"
 
 
 async def test_a_black_hole_keeps_connections_open_and_lets_nothing_through(proxy: FaultProxy) -> None:
@@ -136,5 +143,6 @@ async def test_a_connection_in_a_black_hole_can_be_given_up(proxy: FaultProxy) -
 
 
 async def test_a_target_that_is_away_resets_its_clients() -> None:
-    async with FaultProxy("127.0.0.1", free_port()) as proxy:
-        assert await (await Client.to(proxy)).is_reset()
+    with closing(bind("127.0.0.1", 0)) as held:  # nobody listens there, and nobody else can
+        async with FaultProxy("127.0.0.1", held.getsockname()[1]) as proxy:
+            assert await (await Client.to(proxy)).is_reset()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,19 +82,17 @@ async def test_a_store_on_metas_api_takes_the_message_and_answers_there(tmp_path
 
 
 async def test_a_gateway_that_never_comes_is_told_with_its_address() -> None:
-    free = bind("127.0.0.1", 0)
-    port = free.getsockname()[1]
-    free.close()
-    words = [
-        "--url",
-        "http://gone.example.test",
-        "--connect",
-        f"127.0.0.1:{port}",
-        "--number",
-        FASHION,
-        "--timeout",
-        "0",
-    ]
-    code, _, err = await first_message(*words)
+    with closing(bind("127.0.0.1", 0)) as held:  # nobody listens there, and nobody else can
+        words = [
+            "--url",
+            "http://gone.example.test",
+            "--connect",
+            f"127.0.0.1:{held.getsockname()[1]}",
+            "--number",
+            FASHION,
+            "--timeout",
+            "0",
+        ]
+        code, _, err = await first_message(*words)
     assert code == 1
     assert "the gateway at gone.example.test (127.0.0.1) did not take" in err

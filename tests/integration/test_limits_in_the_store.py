@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent_store.agents.conversations.texts import say
 from agent_store.contracts.chat import ChatMessageNew
 from agent_store.contracts.whatsapp import WhatsAppMessageReceived
+from agent_store.entrypoints import embedded
 from agent_store.entrypoints.programs import Redis
-from tests.support.embedded import RunningStore
+from tests.support.embedded import MovedClock, RunningStore
 from tests.support.graph import message_delivery
+from tests.support.store import Monotonic
 
 
 @asynccontextmanager
@@ -28,8 +33,11 @@ async def write(store: RunningStore, number: int) -> int:
     return await store.deliver(message_delivery(shopper.number, shopper.wa_id, message))
 
 
-async def test_a_flood_is_taken_told_once_and_answered_together(tmp_path: Path) -> None:
-    pause = timedelta(seconds=2)
+async def test_a_flood_is_taken_told_once_and_answered_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, pause = MovedClock(), timedelta(minutes=10)
+    monkeypatch.setattr(embedded, "SystemClock", lambda: clock)
     async with running(tmp_path, customer_messages_limit=3, customer_pause=pause) as store:
         for number in range(3):
             assert await write(store, number) == 200
@@ -40,21 +48,28 @@ async def test_a_flood_is_taken_told_once_and_answered_together(tmp_path: Path) 
         told = [sent.text for sent in store.graph.to("5511977770001")].count(say("hasty", "pt"))
         assert told == 1
         assert len(await store.events(WhatsAppMessageReceived)) == 20
+        assert len(await store.events(ChatMessageNew)) == 3
+        clock.ahead += pause
         while len(turns := await store.events(ChatMessageNew)) < 4:
+            await asyncio.sleep(0.01)
             await store.settle()
         given = [line.message_id for turn in turns for line in turn.messages]
         assert given == [f"wamid.FLOOD{number}" for number in range(20)]
         assert len(turns) == 4
 
 
-async def test_a_number_over_its_limit_is_delivered_again_and_nothing_is_lost(tmp_path: Path) -> None:
+async def test_a_number_over_its_limit_is_delivered_again_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(tmp_path, webhook_number_limit=30, customer_messages_limit=0) as store:
-        refused = 0
+        refused, seconds = 0, Monotonic()
+        monkeypatch.setattr(store.store.shared.limiter, "_clock", seconds)
         for number in range(33):
             # As Meta does: again until it is taken.
             while (status := await write(store, number)) != 200:
                 assert status == 429
                 refused += 1
+                seconds.move(1)
                 await store.settle()
         await store.settle()
         assert refused > 0
@@ -73,7 +88,7 @@ async def test_an_api_caller_over_the_limit_is_told_when_to_come_again(tmp_path:
 
 async def test_with_redis_the_same_and_without_it_the_store_goes_on(tmp_path: Path) -> None:
     async with Redis() as server:
-        settings: dict[str, Any] = {"redis_url": server.url, "redis_timeout": timedelta(seconds=1)}
+        settings: dict[str, Any] = {"redis_url": server.url, "redis_timeout": timedelta(seconds=10)}
         async with running(tmp_path, api_limit=2, **settings) as store:
             assert [(await store.http.get("/api/brands")).status_code for _ in range(3)] == [200, 200, 429]
             server.kill()

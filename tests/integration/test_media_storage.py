@@ -81,11 +81,11 @@ class FakeS3:
 
 
 @asynccontextmanager
-async def bucket(fake: Answer, **changes: str) -> AsyncGenerator[tuple[S3Store, PlainServer]]:
+async def bucket(
+    fake: Answer, patience: timedelta = timedelta(seconds=30), /, **changes: str
+) -> AsyncGenerator[tuple[S3Store, PlainServer]]:
     async with plain_server(media=fake) as server:
-        store = S3Store(
-            replace(BUCKET, endpoint=server.url, **changes), ManualClock(), timeout=timedelta(milliseconds=700)
-        )
+        store = S3Store(replace(BUCKET, endpoint=server.url, **changes), ManualClock(), timeout=patience)
         try:
             yield store, server
         finally:
@@ -166,7 +166,7 @@ async def test_a_wrong_key_is_for_the_operator_to_put_right(changes: dict[str, s
 
 @pytest.mark.parametrize("answer", [answers(status=503), answers(status=429), hang_up, silence])
 async def test_a_bucket_that_is_away_is_asked_again_later(answer: Answer) -> None:
-    async with bucket(answer) as (store, _):
+    async with bucket(answer, timedelta(milliseconds=700)) as (store, _):
         for attempt in (store.put(KEY, b"x", "text/plain"), store.open(KEY), store.delete(KEY)):
             with pytest.raises(TemporaryError) as failure:
                 await attempt

@@ -18,6 +18,7 @@ from agent_store.kernel.errors import PermanentError, TemporaryError
 
 TOKEN = "token-that-nobody-may-see"
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+LONG = timedelta(seconds=30)
 PAYLOAD = {"messaging_product": "whatsapp", "to": "5511", "type": "text", "text": {"body": "olá"}}
 
 
@@ -52,7 +53,9 @@ async def trickle(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def graph(answer: Answer, heard: list[bytes] | None = None) -> AsyncGenerator[GraphClient]:
+async def graph(
+    answer: Answer, heard: list[bytes] | None = None, *, patience: timedelta = LONG
+) -> AsyncGenerator[GraphClient]:
     busy: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +81,7 @@ async def graph(answer: Answer, heard: list[bytes] | None = None) -> AsyncGenera
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        async with GraphClient(settings(f"http://127.0.0.1:{port}")) as api:
+        async with GraphClient(settings(f"http://127.0.0.1:{port}", patience)) as api:
             yield api
     finally:
         for task in busy:
@@ -88,15 +91,15 @@ async def graph(answer: Answer, heard: list[bytes] | None = None) -> AsyncGenera
         await server.wait_closed()
 
 
-def settings(url: str) -> WhatsAppSettings:
+def settings(url: str, patience: timedelta = LONG) -> WhatsAppSettings:
     return WhatsAppSettings(
         app_secret="s",
         verify_token="v",
         access_token=TOKEN,
         graph_url=url,
         public_url="http://shop",
-        send_timeout=timedelta(milliseconds=300),
-        connect_timeout=timedelta(milliseconds=300),
+        send_timeout=patience,
+        connect_timeout=min(patience + timedelta(seconds=2), LONG),
     )
 
 
@@ -161,12 +164,17 @@ async def test_a_refusal_is_permanent_with_the_platforms_words(answer: Answer, c
         assert caught.value.message.endswith("(#131030) Recipient not in allowed list: Add the number")
 
 
+@pytest.mark.parametrize("answer", [silence, trickle])
+async def test_an_answer_that_does_not_end_is_not_waited_for(answer: Answer) -> None:
+    async with graph(answer, patience=timedelta(milliseconds=300)) as api:
+        with pytest.raises(SendInDoubt):
+            await api.send("1", PAYLOAD)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        silence,
         hang_up,
-        trickle,
         http(200, b"garbage"),
         http(200, []),
         http(200, {"messages": []}),

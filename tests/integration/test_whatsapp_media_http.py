@@ -36,18 +36,19 @@ TOKEN = "token-that-nobody-may-see"
 NUMBER = "219870000000001"
 CONTENT = made.png(9, 9)
 LIMIT = 50_000
+LONG = timedelta(seconds=30)
 
 
-def settings(url: str) -> WhatsAppSettings:
+def settings(url: str, patience: timedelta = LONG) -> WhatsAppSettings:
     return WhatsAppSettings(
         app_secret="s", verify_token="v", access_token=TOKEN, graph_url=url, public_url="http://shop",
-        send_timeout=timedelta(milliseconds=400), connect_timeout=timedelta(milliseconds=400),
+        send_timeout=patience, connect_timeout=LONG,
     )  # fmt: skip
 
 
 @asynccontextmanager
 async def platform(
-    file: Answer | None = None, *, url: str = "", timeout: float = 5.0, **told: Any
+    file: Answer | None = None, *, url: str = "", patience: timedelta = LONG, timeout: timedelta = LONG, **told: Any
 ) -> AsyncGenerator[tuple[GraphMedia, PlainServer]]:
     """A Graph API that names `<its own address>/file` (or `url`) for every medium, with what is `told` of it."""
     async with plain_server(file=file or answers(CONTENT)) as server:
@@ -56,7 +57,7 @@ async def platform(
             "sha256": hashlib.sha256(CONTENT).hexdigest(), "file_size": len(CONTENT), "id": "7001", **told,
         }  # fmt: skip
         server.routes["/v23.0/7001"] = answers({name: value for name, value in place.items() if value is not None})
-        async with GraphMedia(settings(server.url), timeout=timedelta(seconds=timeout)) as api:
+        async with GraphMedia(settings(server.url, patience), timeout=timeout) as api:
             yield api, server
 
 
@@ -136,10 +137,11 @@ async def test_an_answer_that_breaks_off_may_come_whole_the_next_time(file: Answ
 @pytest.mark.parametrize("file", [silence, trickle])
 async def test_an_answer_that_does_not_end_is_ended(file: Answer) -> None:
     started = time.perf_counter()
-    async with platform(file, timeout=0.5, sha256=None, file_size=None) as (api, _):
+    async with platform(file, timeout=timedelta(seconds=0.5), sha256=None, file_size=None) as (api, server):
         with pytest.raises(TemporaryError) as failure:
             await api.download("7001", LIMIT)
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < 15, "silence lasts a minute, and a trickle twenty seconds"
+    assert len(server.heard) <= 2, "asked once"
     assert not failure.value.away
 
 
@@ -216,7 +218,7 @@ async def test_an_id_is_no_path() -> None:
     "answer", [fault(190, 401), fault(130429, 429), fault(2, 500), answers(status=503), silence, hang_up]
 )
 async def test_a_platform_that_is_away_says_nothing_of_the_medium(answer: Answer) -> None:
-    async with platform() as (api, server):
+    async with platform(patience=timedelta(milliseconds=400)) as (api, server):
         server.routes["/v23.0/7001"] = answer
         with pytest.raises(TemporaryError) as failure:
             await api.download("7001", LIMIT)

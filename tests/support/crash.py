@@ -19,6 +19,7 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
+from agent_store.entrypoints.programs import free_port
 from agent_store.entrypoints.up import bind
 from tests.support.graph import FakeGraph, Sent, message_delivery, signed, status_delivery
 
@@ -46,6 +47,11 @@ class PatientGraph(FakeGraph):
         await request.body()
         self.asked += 1
         return await super()._answer(request)
+
+    @property
+    def reporting(self) -> bool:
+        """Whether nobody has said 200 to a report yet."""
+        return bool(self._reports)
 
     async def _report(self, message: Sent) -> None:
         body = json.dumps(status_delivery(message, "sent")).encode()
@@ -101,7 +107,7 @@ class Mortal:
 
     async def __aenter__(self) -> Mortal:
         await self.graph.start(bind("127.0.0.1", 0))
-        self.port = _free_port()
+        self.port = free_port()
         self.graph.webhook_url = f"http://127.0.0.1:{self.port}/webhooks/whatsapp"
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30)
         return self
@@ -214,9 +220,11 @@ class Mortal:
         await self.fuse(0)
 
     async def at_rest(self) -> None:
-        """Until no send is in doubt any more: its status has come, or the wait for it is over."""
+        """Until no send is in doubt any more: its status has come, or the wait for it is over and there was none."""
         async with asyncio.timeout(20):
             while self.rows("SELECT 1 FROM whatsapp_sends WHERE state IN ('queued', 'attempting', 'doubtful')"):
+                await asyncio.sleep(0.02)
+            while self.graph.reporting:
                 await asyncio.sleep(0.02)
             while not await self.settled():
                 await self.revive()
@@ -318,13 +326,6 @@ def _check_orders(store: Mortal, expected: int) -> None:
         " ON m.sku = l.sku AND m.location = l.location WHERE m.on_hand <> l.on_hand OR m.reserved <> l.reserved"
     )
     assert drift == [], "the movements add up to the levels"
-
-
-def _free_port() -> int:
-    listener = bind("127.0.0.1", 0)
-    port: int = listener.getsockname()[1]
-    listener.close()
-    return port
 
 
 async def furnished(zygote: Zygote, folder: Path) -> Path:

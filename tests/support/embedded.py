@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,12 +18,22 @@ from agent_store.entrypoints.embedded import EmbeddedStore, FrontDoor
 from agent_store.entrypoints.settings import Settings, load
 from agent_store.entrypoints.up import bind
 from agent_store.kernel import journal
+from agent_store.kernel.clock import SystemClock
 from agent_store.kernel.event import Event
 from tests.support.graph import FakeGraph, Sent, message_delivery, signed
 
 E = TypeVar("E", bound=Event)
 NUMBERS = {"fashion": "100000000000001", "tech": "100000000000002", "home": "100000000000003",
            "beauty": "100000000000004", "gaming": "100000000000005", "shared": "100000000000000"}  # fmt: skip
+
+
+class MovedClock(SystemClock):
+    """The machine's time, moved on by hand."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
 
 
 class RunningStore:

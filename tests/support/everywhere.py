@@ -45,11 +45,16 @@ async def memory() -> AsyncGenerator[Buses]:
 
 
 class _RabbitMqBus(RabbitMqBus):
-    """Says which queues it has declared."""
+    """Says which queues it has declared, and when it is connected."""
 
     def __init__(self, url: str, prefix: str, queues: set[str]) -> None:
         super().__init__(url, signer=SIGNER, prefix=prefix)
         self._queues = queues
+
+    @property
+    def listening(self) -> bool:
+        """And it can publish: what waits for the first connecting is in no order."""
+        return self.ready
 
     async def add(self, consumer: Consumer) -> None:
         self._queues.add(self.topology.queue(consumer.name))

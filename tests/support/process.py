@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from agent_store.entrypoints.programs import free_port
 from agent_store.entrypoints.up import bind
 from tests.support.embedded import NUMBERS
 from tests.support.graph import FakeGraph, Sent, message_delivery, signed
@@ -37,9 +38,7 @@ class StoreProcess:
 
     async def __aenter__(self) -> StoreProcess:
         await self.graph.start(bind("127.0.0.1", 0))
-        free = bind("127.0.0.1", 0)
-        self.port = free.getsockname()[1]
-        free.close()
+        self.port = free_port()
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30)
         return self
 

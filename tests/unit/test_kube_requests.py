@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
     """A server that keeps what it is sent, and answers a whole request."""
 
     received = b""
+    ended: asyncio.Event
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -59,21 +60,25 @@ class Connection(asyncio.Protocol):
         if Connection.received.endswith(b"}"):
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        Connection.ended.set()
+
 
 @pytest.mark.parametrize("looks", [1, 2])
 async def test_a_lease_that_ends_while_a_write_waits_for_its_connection_stops_it(looks: int) -> None:
     """`looks`: how often it is still held. The last look is before the body: what has no body has no effect."""
-    Connection.received = b""
+    Connection.received, Connection.ended = b"", asyncio.Event()
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
     left = iter([True] * looks)
     http = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", trust_env=False)
     api = Api(http, OperatorMetrics(), may_write=lambda: next(left, False))
     with pytest.raises(NotLeading):
         await api.apply(CONFIG_MAP, LIVE)
+    await api.close()
+    await Connection.ended.wait()  # what was sent has come
+    server.close()
     assert b"metadata" not in Connection.received
     assert bool(Connection.received) is (looks == 2)
-    await api.close()
-    server.close()
 
 
 async def test_an_apply_says_which_version_it_has_seen_and_a_delete_which_object() -> None:

@@ -34,6 +34,11 @@ class Asked:
         self.keys.append(key)
 
 
+def limiting() -> LocalRateLimiter:
+    """On a clock that stands still."""
+    return LocalRateLimiter(lambda: 1000.0)
+
+
 async def deliver(
     gateway: Gateway,
     settings: WhatsAppSettings,
@@ -52,14 +57,14 @@ async def deliver(
 
 async def test_deliveries_for_a_number_over_its_limit_are_asked_for_again_later() -> None:
     gateway, settings = Gateway(), replace(SETTINGS, number_rate=Rate(2))
-    answers = await deliver(gateway, settings, LocalRateLimiter(), fixture("text"), 3)
+    answers = await deliver(gateway, settings, limiting(), fixture("text"), 3)
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert (answers[2].json()["code"], answers[2].headers["retry-after"]) == ("too-many-requests", "30")
     assert len(gateway.accepted) == 2, "what was refused was not taken: nothing acknowledged is lost"
 
 
 async def test_one_number_s_rush_leaves_the_others_alone() -> None:
-    gateway, settings, limiter = Gateway(), replace(SETTINGS, number_rate=Rate(1)), LocalRateLimiter()
+    gateway, settings, limiter = Gateway(), replace(SETTINGS, number_rate=Rate(1)), limiting()
     text = fixture("text")
     other = text.replace(b"219870000000001", b"219870000000009")
     assert other != text
@@ -68,7 +73,7 @@ async def test_one_number_s_rush_leaves_the_others_alone() -> None:
 
 
 async def test_an_address_over_its_limit_is_refused_before_anything_is_read() -> None:
-    gateway, settings, limiter = Gateway(), replace(SETTINGS, source_rate=Rate(1)), LocalRateLimiter()
+    gateway, settings, limiter = Gateway(), replace(SETTINGS, source_rate=Rate(1)), limiting()
     assert (await deliver(gateway, settings, limiter, fixture("text")))[0].status_code == 200
     refused = await deliver(gateway, settings, limiter, b"x" * 50_000)
     assert refused[0].status_code == 429, "not 413: the body was not looked at"
@@ -76,7 +81,7 @@ async def test_an_address_over_its_limit_is_refused_before_anything_is_read() ->
 
 
 async def test_a_hasty_customer_s_messages_are_taken_and_marked() -> None:
-    gateway, settings, limiter = Gateway(), replace(SETTINGS, customer_rate=Rate(2)), LocalRateLimiter()
+    gateway, settings, limiter = Gateway(), replace(SETTINGS, customer_rate=Rate(2)), limiting()
     answers = await deliver(gateway, settings, limiter, fixture("text"), 4)
     assert {answer.status_code for answer in answers} == {200}
     assert [delivery.messages[0].hasty for delivery in gateway.accepted] == [False, False, True, True]
@@ -84,7 +89,7 @@ async def test_a_hasty_customer_s_messages_are_taken_and_marked() -> None:
 
 async def test_only_the_one_who_writes_too_much_is_marked() -> None:
     gateway, settings = Gateway(), replace(SETTINGS, customer_rate=Rate(1))
-    limiter = LocalRateLimiter()
+    limiter = limiting()
     await deliver(gateway, settings, limiter, fixture("several"))
     body = fixture("text")
     await deliver(gateway, settings, limiter, body.replace(b"5511", b"5599"))
@@ -118,7 +123,7 @@ def api(limit: int, limiter: RateLimiter | None = None) -> FastAPI:
     async def things() -> list[str]:
         return ["a"]
 
-    app.include_router(router, dependencies=[Depends(ApiLimit(limiter or LocalRateLimiter(), Rate(limit), auth))])
+    app.include_router(router, dependencies=[Depends(ApiLimit(limiter or limiting(), Rate(limit), auth))])
     return app
 
 

@@ -30,10 +30,11 @@ SIGNED_TEXT = ("id", "source", "type", "subject", "dataschema", "datacontenttype
 OPTIONAL = tuple(name for name in SIGNED_TEXT if name not in ("id", "source", "type", "datacontenttype"))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+readable = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 
 
 @st.composite
-def events(draw: st.DrawFn) -> Envelope:
+def events(draw: st.DrawFn, texts: st.SearchStrategy[str] = texts) -> Envelope:
     values: dict[str, Any] = {name: draw(texts) for name in SIGNED_TEXT if name not in OPTIONAL}
     values |= {name: draw(st.none() | texts) for name in OPTIONAL}
     return Envelope(
@@ -122,17 +123,13 @@ def test_the_same_instant_in_another_text_is_the_same() -> None:
     signer.check(replace(signer.sign(EVENT), time=there))
 
 
-@given(events())
+@given(events(readable))
 def test_a_signature_survives_the_wire(event: Envelope) -> None:
     filled: dict[str, Any] = {name: getattr(event, name) or None for name in OPTIONAL}
+    filled["dataschema"] = f"urn:{event.dataschema.encode().hex()}" if event.dataschema else None  # it has to be a URI
     event = replace(EVENT, **filled, time=event.time, sequence=event.sequence, data=event.data)
     headers = cloudevents.attributes_of(signer.sign(event))
-    try:
-        arrived = cloudevents.from_attributes(headers, event.data, now=NOW)
-    except cloudevents.BadEvent:
-        assume(False)
-        raise
-    signer.check(arrived)
+    signer.check(cloudevents.from_attributes(headers, event.data, now=NOW))
 
 
 def test_an_unsigned_event_a_foreign_key_and_rubbish_are_refused_each_with_its_reason() -> None:

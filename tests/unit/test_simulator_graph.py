@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agent_store.adapters.whatsapp.simulator import Behaviour, Pace
+from agent_store.adapters.whatsapp.simulator_account import AccountSide
 from agent_store.contracts.templates import CODES, TEMPLATES
 from tests.support.bot import CATALOG, NUMBER, Bot, Json, bot, text
 from tests.unit.test_simulator_customers import stocked
@@ -217,7 +218,16 @@ async def test_the_stores_own_templates_are_approved_from_the_start(tmp_path: Pa
         assert {(name, language) for name in TEMPLATES for language in CODES.values()} <= approved
 
 
-async def test_a_template_is_pending_then_approved_and_the_account_is_told(tmp_path: Path) -> None:
+async def test_a_template_is_pending_then_approved_and_the_account_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review, let_go = AccountSide._review, asyncio.Event()
+
+    async def held(self: AccountSide, id: str, due: float) -> None:
+        await let_go.wait()
+        await review(self, id, due)
+
+    monkeypatch.setattr(AccountSide, "_review", held)
     async with bot(tmp_path) as it:
         await it.behave(review={"seconds": 0.01})
         made = (await it.graph("POST", "/1/message_templates", CAKE)).json()
@@ -225,6 +235,7 @@ async def test_a_template_is_pending_then_approved_and_the_account_is_told(tmp_p
         send = {"name": "cake_ready", "language": {"code": "pt_BR"},
                 "components": [{"type": "body", "parameters": [{"type": "text", "text": "de fubá"}]}]}  # fmt: skip
         assert code(await it.send(type="template", template=send)) == 132001
+        let_go.set()
         async with asyncio.timeout(5):
             while not it.values("message_template_status_update"):
                 await asyncio.sleep(0.01)
@@ -453,12 +464,18 @@ async def test_webhooks_are_doubled_overtaken_and_lost_on_purpose_and_all_arrive
         await it.behave(seed=3, webhooks=webhooks)
         for number in range(20):
             await it.simulator.say(it.ana.id, NUMBER, f"{number:02}")
-        assert await it.api("GET", "/deliveries")
         await it.quiet()
         got = [message["text"]["body"] for message in it.messages()]
         assert set(got) == {f"{number:02}" for number in range(20)}
         assert len(got) > 20
         assert got != sorted(got)
+
+
+async def test_webhooks_that_are_under_way_are_shown(tmp_path: Path) -> None:
+    async with bot(tmp_path) as it:
+        await it.behave(webhooks={"delay": 60})
+        bubble = await it.simulator.say(it.ana.id, NUMBER, "oi")
+        assert [one["wamid"] for one in await it.api("GET", "/deliveries")] == [bubble.wamid]
 
 
 async def test_the_same_seed_has_the_same_chances(tmp_path: Path) -> None:

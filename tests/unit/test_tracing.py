@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,14 +28,17 @@ REMOTE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Kept(SpanExporter):
-    """An exporter that keeps what it gets, or that fails, or that hangs until it is shut down."""
+    """An exporter that keeps what it gets, or that fails, or that hangs until it is free."""
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
         self.fails = False
         self.down = False
+        self.free = threading.Event()
+        self.free.set()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.free.wait()
         if self.fails:
             return SpanExportResult.FAILURE
         self.spans.extend(spans)
@@ -202,9 +206,11 @@ async def test_a_full_queue_drops_and_counts() -> None:
     kept, metrics = Kept(), PrometheusMetrics()
     tracing = tracing_to(kept, metrics=metrics, queue=3, pause=timedelta(hours=1))
     kept.fails = True
+    kept.free.clear()
     for _ in range(10):  # three fill the queue, and wake the thread that sends
         with tracing.span("work"):
             pass
+    kept.free.set()
     await tracing.close()
     dropped = 'agent_store_spans_dropped_total{reason="full"}'
     lost = 'agent_store_spans_dropped_total{reason="export"}'
