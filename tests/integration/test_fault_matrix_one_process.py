@@ -46,6 +46,7 @@ from agent_store.kernel.signing import Signer
 from tests.support.backends import Backend, local, sqlite
 from tests.support.buses import MemoryBroker
 from tests.support.embedded import RunningStore
+from tests.support.faults import TURNS
 from tests.support.graph import message_delivery, signed
 from tests.support.models import Move, model_server
 from tests.support.process import SECRET, StoreProcess
@@ -54,8 +55,6 @@ from tests.support.store import TestStore
 
 ROOT = Path(__file__).parents[2]
 FASHION = "100000000000001"
-TURNS = 3
-"""So often a time is taken that is too long: what harms makes it so each time, a machine that stood still does not."""
 
 
 # --- each event delivered twice, all deliveries shuffled -----------------------------------------------------------------
