@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import TextClause, select, text
 
 from agent_store.agents.catalog import tables as t
+from agent_store.agents.catalog.agent import catalog
 from agent_store.agents.catalog.postgres_search import PostgresSearch, _Asked, _Known, _Memory, _one_letter_away
 from agent_store.agents.catalog.search import Filters, Group, Match
 from agent_store.agents.catalog.vocabulary import Guess, Lexicon, Vocabulary
@@ -19,7 +20,8 @@ from agent_store.kernel.store import Unit
 from agent_store.kernel.tool import Principal
 from tests.agents.test_catalog import Shop, ids, product
 from tests.bench.bench_search import mistype
-from tests.support.shop import STAFF, fill, sample_products, shop
+from tests.support.shop import STAFF, sample_products, tools_of
+from tests.support.store import TestStore
 
 DATABASES = ("postgresql",)
 
@@ -27,8 +29,8 @@ DATABASES = ("postgresql",)
 async def test_typos_are_mended_as_by_one_who_has_read_the_whole_vocabulary() -> None:
     """SQLite's index keeps every word in memory: what it would guess, for words of each length with each kind of typo."""
     dice = random.Random(3)
-    async with shop() as store:
-        await fill(store, sample_products())
+    async with TestStore([tools_of(catalog)]) as store:
+        await store.call(ImportCatalog(products=sample_products()), STAFF)
         rows = await store.rows(select(t.words.c.brand, t.words.c.word, t.words.c.products))
         whole = Vocabulary()
         whole.update(((row["brand"], row["word"], row["products"]) for row in rows), 1)

@@ -29,7 +29,7 @@ from tests.support.operator import (
 
 pytestmark = [pytest.mark.xdist_group("kube-api"), pytest.mark.slow]
 
-SHORT = {"AGENT_STORE_OPERATOR_LEASE_SECONDS": "5"}
+SHORT = {"AGENT_STORE_OPERATOR_LEASE_SECONDS": "10"}
 LONG = {"AGENT_STORE_OPERATOR_LEASE_SECONDS": "60"}
 """For an API server that takes its time to come again: without it no lease is renewed."""
 
@@ -91,11 +91,12 @@ async def test_of_two_one_acts_and_the_other_takes_over_when_it_is_killed(shop: 
 async def test_an_operator_that_is_asked_to_end_gives_the_lease_back(shop: Shop) -> None:
     """The next one does not wait for the lease to run out (15 seconds)."""
     one = OperatorProcess(shop.api, shop.namespace, "one")
-    async with one, OperatorProcess(shop.api, shop.namespace, "two") as two:
+    async with one:
         await until(one.leads)
-        assert await one.terminate() == 0
-        await until(two.leads, 10)
-        assert two.ended() is None
+        async with OperatorProcess(shop.api, shop.namespace, "two") as two:
+            assert await one.terminate() == 0
+            await until(two.leads, 10)
+            assert two.ended() is None
 
 
 async def test_a_leader_that_wakes_after_its_lease_writes_nothing_and_ends() -> None:

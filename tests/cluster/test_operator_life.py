@@ -10,6 +10,7 @@ import pytest
 
 from agent_store.kube import kinds
 from agent_store.kube.derived import DIRECTORY, Prompt
+from agent_store.kube.reconcile import FINALIZER
 from tests.cluster.operator_fixtures import client as client
 from tests.cluster.operator_fixtures import operator as operator
 from tests.cluster.operator_fixtures import shop as shop
@@ -69,8 +70,10 @@ async def test_what_is_settled_is_not_written_again(shop: Shop, operator: Operat
         await until(lambda: _more(operator, passes))
         return await operator.writes() == writes
 
-    await until(quiet)
-    assert await quiet()
+    async def twice() -> bool:
+        return await quiet() and await quiet()
+
+    await until(twice)
 
 
 async def _more(operator: OperatorProcess, passes: float) -> bool:
@@ -83,8 +86,8 @@ async def test_a_brand_is_in_the_directory_once_its_trigger_is_ready_and_stays_w
     shop.knative.idle.add(kinds.TRIGGER)
     await shop.apply(agent_of(PETS))
     await until(lambda: _service(shop, PETS))
+    await until(lambda: _is(shop.reason(PETS, "SubscriptionsReady"), "Progressing"))
     assert await shop.brands() == []
-    assert await shop.reason(PETS, "SubscriptionsReady") == "Progressing"
     shop.knative.idle.discard(kinds.TRIGGER)
     assert await until(shop.brands) == ["pets"]
     assert (await shop.directory())["services"][PETS]["consumers"] == ["seller/pets"]
@@ -118,7 +121,7 @@ async def test_a_changed_prompt_config_map_is_a_new_revision_and_the_old_one_goe
         volumes = live["spec"]["template"]["spec"]["volumes"]
         return {"name": "prompt-stable", "configMap": {"name": f"{PETS}-prompt-{new}"}} in volumes
 
-    await until(in_use, 5)
+    await until(in_use)
 
     async def alone() -> bool:
         return [one for one in await shop.names(kinds.CONFIG_MAP) if "-prompt-" in one] == [f"{PETS}-prompt-{new}"]
@@ -173,9 +176,9 @@ async def test_what_others_change_or_delete_is_as_wanted_again(shop: Shop) -> No
     rights = await shop.get(kinds.ROLE, DIRECTORY)
     assert rights is not None
     await shop.client.patch(kinds.ROLE, shop.namespace, DIRECTORY, {"rules": []})
-    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == rights["rules"], DIRECTORY), 5)
+    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == rights["rules"], DIRECTORY))
     await shop.delete(kinds.ROLE, DIRECTORY)
-    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == rights["rules"], DIRECTORY), 5)
+    await until(lambda: _has(shop, kinds.ROLE, lambda live: live["rules"] == rights["rules"], DIRECTORY))
 
     await shop.client.patch(
         kinds.KNATIVE_SERVICE, shop.namespace, PETS, {"spec": {"template": {"spec": {"timeoutSeconds": 1}}}}
@@ -183,8 +186,7 @@ async def test_what_others_change_or_delete_is_as_wanted_again(shop: Shop) -> No
     await until(
         lambda: _has(
             shop, kinds.KNATIVE_SERVICE, lambda live: live["spec"]["template"]["spec"]["timeoutSeconds"] == 120
-        ),
-        5,
+        )
     )
 
     bare = {"metadata": {"labels": {"agent-store.dev/lambdaagent": None}}}
@@ -192,12 +194,11 @@ async def test_what_others_change_or_delete_is_as_wanted_again(shop: Shop) -> No
     await until(
         lambda: _has(
             shop, kinds.NETWORK_POLICY, lambda live: live["metadata"]["labels"]["agent-store.dev/lambdaagent"] == PETS
-        ),
-        5,
+        )
     )
     alone = {"metadata": {"ownerReferences": []}}
     await shop.client.patch(kinds.SERVICE_ACCOUNT, shop.namespace, PETS, alone)
-    await until(lambda: _has(shop, kinds.SERVICE_ACCOUNT, lambda live: "ownerReferences" in live["metadata"]), 5)
+    await until(lambda: _has(shop, kinds.SERVICE_ACCOUNT, lambda live: "ownerReferences" in live["metadata"]))
 
     prompt = f"{PETS}-prompt-{Prompt('You are Teo.').hash}"
     (trigger,) = await shop.names(kinds.TRIGGER)
@@ -211,7 +212,7 @@ async def test_what_others_change_or_delete_is_as_wanted_again(shop: Shop) -> No
             live = await shop.get(kind, name)
             return live is not None and live["metadata"]["uid"] != uid
 
-        await until(again, 5)
+        await until(again)
     await until(lambda: shop.is_ready(PETS))
     assert await until(shop.brands) == ["pets"]
 
@@ -252,7 +253,7 @@ async def test_changed_secrets_and_settings_are_new_pods_and_a_note_on_them_is_n
         async def another(before: object = before) -> bool:
             return (await template())["metadata"]["annotations"] != before
 
-        await until(another, 5)
+        await until(another)
     await until(lambda: shop.is_ready(PETS))
 
 
@@ -408,14 +409,26 @@ async def test_a_deleted_brand_leaves_the_directory_before_it_goes_and_nothing_i
         return await shop.brands() == ["pets", "toys"]
 
     await until(both)
+    await shop.client.patch(kinds.LAMBDA_AGENT, shop.namespace, PETS, _held_by(FINALIZER, "agent-store.dev/test"))
     await shop.delete(kinds.LAMBDA_AGENT, PETS)
 
     async def left() -> bool:
         return await shop.brands() == ["toys"]
 
     await until(left)
-    assert await shop.get(kinds.LAMBDA_AGENT, PETS) is not None, "it drains"
+    listed = await shop.get(kinds.CONFIG_MAP, DIRECTORY)
+
+    async def let_go() -> dict[str, Any] | None:
+        live = await shop.get(kinds.LAMBDA_AGENT, PETS)
+        assert live is not None
+        return live if FINALIZER not in live["metadata"]["finalizers"] else None
+
+    going = await until(let_go)
+    assert listed is not None
+    assert going is not None
+    assert int(listed["metadata"]["resourceVersion"]) < int(going["metadata"]["resourceVersion"]), "it drains"
     assert [one for one in await shop.names(kinds.TRIGGER) if one.startswith(PETS)]
+    await shop.client.patch(kinds.LAMBDA_AGENT, shop.namespace, PETS, _held_by())
 
     async def gone() -> bool:
         return await shop.get(kinds.LAMBDA_AGENT, PETS) is None
@@ -437,6 +450,10 @@ async def test_a_deleted_brand_leaves_the_directory_before_it_goes_and_nothing_i
         return not await leftovers()
 
     await until(nothing, 60)
+
+
+def _held_by(*finalizers: str) -> dict[str, Any]:
+    return {"metadata": {"finalizers": list(finalizers)}}
 
 
 async def test_a_resource_that_is_made_again_under_its_name_gets_children_of_its_own(shop: Shop) -> None:

@@ -78,17 +78,17 @@ async def test_secrets_and_config_maps_for_the_pods(shop: Shop) -> None:
 
 
 async def test_a_broker_that_is_not_there_or_has_nowhere_for_dead_letters(shop: Shop) -> None:
-    await shop.delete(kinds.BROKER, "default")
-    await shop.apply(agent_of(PETS))
+    await shop.apply(agent_of(PETS, eventing={"broker": "other"}))
     message = await _says(shop, "BrokerMissing")
-    assert message == f"there is no Broker 'default' in namespace {shop.namespace}: create it, or name another one"
+    assert message == f"there is no Broker 'other' in namespace {shop.namespace}: create it, or name another one"
     shop.knative.idle.add(kinds.BROKER)
-    await shop.apply({**BROKER, "spec": {}})
+    other = {**BROKER, "metadata": {"name": "other"}}
+    await shop.apply({**other, "spec": {}})
     await _says(shop, "BrokerNotReady", "SubscriptionsReady")
     assert await shop.names(kinds.KNATIVE_SERVICE) == []
     shop.knative.idle.clear()
     assert "steward's /dead-letters" in await _says(shop, "NoDeadLetterSink")
-    await shop.apply(BROKER)
+    await shop.apply(other)
     await until(lambda: shop.is_ready(PETS))
 
 
@@ -182,8 +182,8 @@ async def test_pods_are_monitored_once_the_cluster_has_that_kind_and_as_long(
 
     await until(anew)
     await shop.apply(agent_of("ai-seller-toys"))
-    await until(lambda: shop.is_ready("ai-seller-toys"))
-    assert await shop.is_ready(PETS)
+    for name in ("ai-seller-toys", PETS):
+        await until(lambda name=name: shop.is_ready(name))
     assert operator.ended() is None
 
 

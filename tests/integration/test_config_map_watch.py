@@ -18,7 +18,7 @@ from tests.support.events_http import CountedMetrics
 from tests.support.kube import KubeApi
 from tests.support.pods import NAME, Pod, config_map, role
 
-QUICK = WatchTimes(connect=1.0, silent=60.0, watch=60.0, first=0.05, longest=0.4)
+QUICK = WatchTimes(connect=10.0, silent=60.0, watch=60.0, first=0.05, longest=0.4)
 
 
 @pytest.fixture

@@ -172,21 +172,30 @@ async def test_an_ingress_that_is_away_is_waited_for_a_while(knative: KnativeBro
 async def test_an_ingress_that_dies_under_load_is_started_again_and_loses_nothing(knative: KnativeBroker) -> None:
     async with Shop(knative, concurrency=8) as shop:
         await knative.add_trigger("orders", {}, shop.url)
-        publishing = asyncio.create_task(shop.bus.publish(numbered(600)))
+
+        async def publish() -> int:
+            """On until it is started again."""
+            count = 0
+            while not knative.ingress.restarts:
+                assert await shop.bus.publish(numbered(600, count)) == [True] * 600
+                count += 600
+            return count
+
+        publishing = asyncio.create_task(publish())
         await eventually(lambda: len(shop.intake.received) > 50)
         knative.ingress.crash()
-        assert await publishing == [True] * 600
+        count = await publishing
         assert knative.ingress.restarts == 1
-        await eventually(lambda: len(set(shop.intake.handled)) == 600)
+        await eventually(lambda: len(set(shop.intake.handled)) == count)
 
 
 async def test_an_ingress_that_stands_still_is_not_waited_for_for_ever(knative: KnativeBroker) -> None:
-    async with Shop(knative, publish_timeout=timedelta(milliseconds=400)) as shop:
+    async with Shop(knative) as shop, Shop(knative, publish_timeout=400 * MS) as hasty:
         await knative.add_trigger("orders", {}, shop.url)
         assert await shop.bus.publish([event("1")]) == [True]
         knative.ingress.pause()
         async with asyncio.timeout(5):
-            assert await shop.bus.publish([event("2"), event("3")]) == [False, False]
+            assert await hasty.bus.publish([event("2"), event("3")]) == [False, False]
         knative.ingress.resume()
         assert await shop.bus.publish([event("4")]) == [True]
         await eventually(lambda: {"1", "4"} <= set(shop.intake.handled))
@@ -223,9 +232,9 @@ async def test_a_dispatcher_that_gives_up_waiting_does_not_stop_the_handling(kna
     async with Shop(knative, FakeIntake(handle)) as shop:
         await knative.add_trigger("orders", {}, shop.url, timeout=200 * MS, backoff=20 * MS)
         assert await shop.bus.publish([event()]) == [True]
-        await eventually(lambda: len(first) == 2)
+        await eventually(lambda: len(first) >= 2)
         gate.set()
-        await eventually(lambda: shop.intake.handled == ["1", "1"] and first[-1] == "done")
+        await eventually(lambda: "done" in first and shop.intake.handled == ["1"] * len(shop.intake.received))
 
 
 async def test_a_late_answer_brings_the_event_again_in_time(knative: KnativeBroker) -> None:

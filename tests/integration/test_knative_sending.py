@@ -140,7 +140,7 @@ async def test_a_sink_that_is_away_says_no_in_time_and_yes_when_it_is_back() -> 
 async def test_a_sink_that_hangs_leaves_time_for_a_second_try() -> None:
     never = asyncio.Event()
     async with Script(never, ACCEPTED) as sink:
-        bus = bus_to(sink.url, seconds=0.4)
+        bus = bus_to(sink.url, seconds=4)
         assert await bus.publish([event()]) == [True]
         assert len(sink.requests) == 2
         await bus.stop()
@@ -206,7 +206,7 @@ async def test_a_redelivery_that_is_not_taken_says_no() -> None:
     async with Script(status(503), status(403), None, None, never) as service:
         services = FakeServices({"orders": service.url[:-1], "lost": "http://no address"})
         bus = bus_to(
-            "http://broker/", seconds=0.05, services=services, metrics=metrics, answer_within=timedelta(seconds=0.05)
+            "http://broker/", seconds=0.5, services=services, metrics=metrics, answer_within=timedelta(seconds=0.5)
         )
         for _ in range(4):
             assert not await bus.redeliver("orders", event())

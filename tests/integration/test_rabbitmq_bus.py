@@ -271,11 +271,11 @@ async def test_an_event_that_the_broker_refuses_is_not_sent_and_its_neighbours_a
 
 async def test_a_broker_that_was_never_there_is_false_at_once(tmp_path: Path) -> None:
     shop = Shop(f"amqp://guest:guest@127.0.0.1:{free_port()}/", "away")
-    bus = await shop.bus(orders, ready=False, confirm_timeout=timedelta(seconds=5))
+    bus = await shop.bus(orders, ready=False, confirm_timeout=timedelta(seconds=60))
     began = asyncio.get_running_loop().time()
     assert await bus.publish([event(), event()]) == [False, False]
     assert await bus.redeliver("orders", event()) is False
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 20
     assert not bus.connected
     await shop.stop()
 
@@ -409,8 +409,7 @@ async def test_a_poison_message_of_a_broken_program_ends_at_the_dead_letters(sho
     bus = await shop.bus(orders, intake=heard, dead=dead, breakages=2)
     neighbours = [event() for _ in range(50)]
     assert all(await bus.publish([poison, *neighbours]))
-    await eventually(lambda: len(dead.kept) == 1)
-    assert len(heard.handled) == 50
+    await eventually(lambda: len(dead.kept) == 1 and len(heard.handled) == 50)
     [letter] = dead.kept
     assert letter.event is not None
     assert letter.event.id == poison.id
@@ -592,10 +591,9 @@ async def test_a_broker_that_is_killed_under_load_loses_nothing_and_all_goes_on_
         producers = [asyncio.create_task(produce()) for _ in range(3)]
         # RabbitMQ 3.10 elects no leader for a quorum queue that was made less than a second before it was killed.
         old = asyncio.get_running_loop().time() + 3
-        await eventually(lambda: asyncio.get_running_loop().time() > old)
+        await eventually(lambda: asyncio.get_running_loop().time() > old and len(heard.handled) > 0)
         broker.kill()
         before = len(heard.handled)
-        assert before > 0
         assert await bus.publish([event(Rare)]) == [False]
         await broker.start()
         await eventually(lambda: len(heard.handled) > before + 500)
@@ -614,7 +612,8 @@ async def test_a_broker_that_stops_answering_is_given_up_in_time_and_taken_up_ag
         bus = await shop.bus(
             orders, intake=heard, confirm_timeout=timedelta(seconds=1), connect_timeout=timedelta(seconds=2)
         )
-        assert await bus.publish([event()]) == [True]
+        async with asyncio.timeout(60):
+            await publish_until_sent(bus, [event()])
         broker.pause()
         try:
             began = asyncio.get_running_loop().time()

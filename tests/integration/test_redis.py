@@ -100,9 +100,9 @@ async def test_keys_do_not_share(limiter: RateLimiter) -> None:
 
 async def test_the_bucket_fills_again_evenly(limiter: RateLimiter) -> None:
     await limiter.take("a", 3, limit=3, per=SOON)
+    began = time.monotonic()
     refused = await limiter.take("a", limit=3, per=SOON)
     assert refused.retry_after <= SOON / 3
-    began = time.monotonic()
 
     async def comes_back() -> bool:
         return (await limiter.take("a", limit=3, per=SOON)).allowed
@@ -214,10 +214,19 @@ async def test_a_redis_that_is_away_lets_all_through_and_is_back_by_itself() -> 
 
 
 async def test_a_redis_that_hangs_costs_one_deadline_and_then_nothing() -> None:
+    now = 0.0
     metrics = Counted()
-    async with Redis() as server, linked(server, timeout=timedelta(milliseconds=100), pause=MINUTE) as link:
+    options: dict[str, Any] = {"timeout": timedelta(seconds=1), "pause": MINUTE}
+    async with Redis() as server, linked(server, clock=lambda: now, **options) as link:
         limiter = RedisRateLimiter(link, metrics)
-        await until(lambda: refused(limiter, "a"))
+
+        async def refused_in_time() -> bool:
+            nonlocal now
+            now += 61
+            return await refused(limiter, "a")
+
+        await until(refused_in_time)
+        before = metrics.counts.get("rate_limiter_unavailable", 0)
         server.pause()
         began = time.monotonic()
         assert not await refused(limiter, "a")
@@ -227,9 +236,9 @@ async def test_a_redis_that_hangs_costs_one_deadline_and_then_nothing() -> None:
             assert not await refused(limiter, "a")
         rest = time.monotonic() - began
         server.resume()
-        assert first < 0.5
-        assert rest < 0.5, "a thousand questions are not a thousand deadlines"
-        assert metrics.counts["rate_limiter_unavailable"] == 1001
+        assert first < 5
+        assert rest < 5, "a thousand questions are not a thousand deadlines"
+        assert metrics.counts["rate_limiter_unavailable"] - before == 1001
 
 
 async def test_after_a_hang_one_question_finds_out_for_all() -> None:
@@ -237,7 +246,13 @@ async def test_after_a_hang_one_question_finds_out_for_all() -> None:
     async with Redis() as server:
         options: dict[str, Any] = {"timeout": timedelta(milliseconds=100), "pause": timedelta(seconds=1)}
         async with linked(server, clock=lambda: now, **options) as link:
-            assert await link.ask(lambda redis: redis.ping())
+
+            async def answers_in_time() -> bool:
+                nonlocal now
+                now += 2
+                return await answers(link)
+
+            await until(answers_in_time)
             server.pause()
             with pytest.raises(Away):
                 await link.ask(lambda redis: redis.ping())
@@ -252,8 +267,7 @@ async def test_after_a_hang_one_question_finds_out_for_all() -> None:
             await asyncio.gather(*(link.ask(question) for _ in range(20)), return_exceptions=True)
             assert asked == 1
             server.resume()
-            now += 2
-            await until(lambda: answers(link))
+            await until(answers_in_time)
 
 
 async def answers(link: RedisLink) -> bool:
@@ -304,7 +318,7 @@ async def fanout(server: Redis | None) -> AsyncIterator[FanOut]:
         yield LocalFanOut()
         return
     async with linked(server) as link:
-        yield RedisFanOut(link, NoMetrics(), prefix=f"test-{new_id()}:")
+        yield RedisFanOut(link, NoMetrics(), prefix=f"test-{new_id()}:", poll=MINUTE)
 
 
 class Ear:
@@ -359,20 +373,19 @@ async def test_listeners_look_for_themselves_while_redis_is_away_and_hear_again_
     async with Redis() as server, linked(server, pause=timedelta(milliseconds=20)) as link:
         fanout = RedisFanOut(link, metrics, poll=poll)
         async with Ear(fanout, "a") as ear:
-            await fanout.publish("a", b"before")
-            await until(lambda: b"before" in ear.heard)
+
+            async def hears(message: bytes) -> bool:
+                await fanout.publish("a", message)
+                return message in ear.heard
+
+            await until(lambda: hears(b"before"))
             server.kill()
             await fanout.publish("a", b"lost")
             assert metrics.counts["fan_out_unavailable"] == 1
             seen = len(ear.heard)
             await until(lambda: ear.heard[seen:].count(None) >= 3)
             await server.start()
-
-            async def hears() -> bool:
-                await fanout.publish("a", b"after")
-                return b"after" in ear.heard
-
-            await until(hears)
+            await until(lambda: hears(b"after"))
 
 
 async def test_a_redis_that_hangs_is_found_out_by_a_listener() -> None:
@@ -392,9 +405,9 @@ async def test_a_redis_that_hangs_is_found_out_by_a_listener() -> None:
 
 async def test_silence_is_no_loss(redis: Redis) -> None:
     async with linked(redis) as link:
-        fanout = RedisFanOut(link, NoMetrics(), prefix=f"test-{new_id()}:", poll=timedelta(milliseconds=100))
+        fanout = RedisFanOut(link, NoMetrics(), prefix=f"test-{new_id()}:", poll=timedelta(seconds=1))
         async with Ear(fanout, "a") as ear:
-            await asyncio.sleep(0.6)  # silence is what is tested: it has no event
+            await asyncio.sleep(3.5)  # silence is what is tested: it has no event
             assert ear.heard == [None]
             await fanout.publish("a", b"x")
             await until(lambda: ear.heard == [None, b"x"])
@@ -437,7 +450,7 @@ async def test_news_names_no_person(fanout: FanOut) -> None:
         one.tell(
             [event("store.whatsapp.message.received", topic="whatsapp", subject="wamid.HBgLNTUxMTk4", data={"a": 1})]
         )
-        await until(lambda: any(there))
+        await until(lambda: any(there) and any(wire.heard))
         said = b"".join(message or b"" for message in wire.heard)
         assert b"wamid" not in said
         assert b"store.whatsapp.message.received" in said

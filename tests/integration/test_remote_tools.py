@@ -47,6 +47,7 @@ from tests.support.store import TestStore
 
 KEYS = (("k1", b"the-secret-of-this-test-store"),)
 ANA = Principal(customer_id="c1", conversation_id="v1", brand="fashion", channel="whatsapp", lease_token=7)
+PATIENT = BreakerLimits(in_a_row=1000, window=1000)
 CAUSE = Envelope(
     id="e1",
     source="/agent-store/seller/fashion",
@@ -485,14 +486,21 @@ async def test_a_bug_of_the_other_agent_is_a_temporary_error_here(site: Site) ->
 # --- agents that hang ------------------------------------------------------------------------------------------------
 
 
+async def runs_out(site: Site, tool: Tool[Any]) -> None:
+    """A call whose time runs out: on a busy machine perhaps before it has got as far as the tool."""
+    began = time.monotonic()
+    assert code(await refused(site.tools, tool)) == ("TemporaryError", "timeout")
+    assert time.monotonic() - began < 5
+
+
 async def test_a_call_has_its_bound_whatever_the_other_side_does() -> None:
-    async with Site(timeout=timedelta(seconds=0.2)) as site:
-        began = time.monotonic()
-        for fault in ("hang", None):
-            site.link.always = fault
-            assert code(await refused(site.tools, Slow())) == ("TemporaryError", "timeout")
-        assert time.monotonic() - began < 5
-        await until(lambda: site.log.cancelled == 1)  # nobody waits for it, so it does not work on
+    async with Site(timeout=timedelta(seconds=0.2), breaker=PATIENT) as site:
+        site.link.always = "hang"
+        await runs_out(site, Slow())
+        site.link.always = None
+        while not site.log.calls:
+            await runs_out(site, Slow())
+        await until(lambda: site.log.cancelled == len(site.log.calls))  # nobody waits for it, so it does not work on
 
 
 async def test_a_tool_that_needs_longer_gets_its_own_bound() -> None:
@@ -504,34 +512,40 @@ async def test_a_tool_that_needs_longer_gets_its_own_bound() -> None:
         assert await call == 1
 
 
-async def test_who_has_less_time_left_waits_less(site: Site) -> None:
+async def test_who_has_less_time_left_waits_less() -> None:
     from agent_store.kernel import budget
 
-    began = time.monotonic()
-    with budget.within(0.1):
-        assert code(await refused(site.tools, Slow())) == ("TemporaryError", "timeout")
-    with budget.within(0):
-        assert code(await refused(site.tools, Count())) == ("TemporaryError", "timeout")
-    assert time.monotonic() - began < 5
-    assert site.log.calls == ["slow"]
+    async with Site(breaker=PATIENT) as site:
+        tries = 0
+        while not site.log.calls:
+            tries += 1
+            with budget.within(0.1):
+                await runs_out(site, Slow())
+        with budget.within(0):
+            await runs_out(site, Count())
+        assert set(site.log.calls) == {"slow"}
+        assert len(site.log.calls) <= tries
 
 
-async def test_the_breaker_opens_on_a_broken_link_and_closes_when_it_is_whole(site: Site) -> None:
-    site.link.always = "refuse"
-    while site.tools.state_of("kt") == "closed":
-        await refused(site.tools, Count())
-    seen = len(site.link.requests)
-    assert code(await refused(site.tools, Note(text="x"))) == ("TemporaryError", "circuit-open")
-    assert len(site.link.requests) == seen
-    site.time.ahead += 2
-    assert code(await refused(site.tools, Count())) == ("TemporaryError", "unreachable")
-    assert site.tools.state_of("kt") == "open"
-    site.link.always = None
-    site.time.ahead += 4
-    assert await site.tools.call(Count(text="x"), ANA) == 1
-    assert site.tools.state_of("kt") == "closed"
-    told = {key[1:]: number for key, number in site.numbers.counted.items() if key[0] == "circuit_breaker"}
-    assert told == {("kt", "open"): 2, ("kt", "half-open"): 2, ("kt", "closed"): 1}
+async def test_the_breaker_opens_on_a_broken_link_and_closes_when_it_is_whole() -> None:
+    site = Site()
+    site.time = MovedTime(lambda: 0.0)
+    async with site:
+        site.link.always = "refuse"
+        while site.tools.state_of("kt") == "closed":
+            await refused(site.tools, Count())
+        seen = len(site.link.requests)
+        assert code(await refused(site.tools, Note(text="x"))) == ("TemporaryError", "circuit-open")
+        assert len(site.link.requests) == seen
+        site.time.ahead += 2
+        assert code(await refused(site.tools, Count())) == ("TemporaryError", "unreachable")
+        assert site.tools.state_of("kt") == "open"
+        site.link.always = None
+        site.time.ahead += 4
+        assert await site.tools.call(Count(text="x"), ANA) == 1
+        assert site.tools.state_of("kt") == "closed"
+        told = {key[1:]: number for key, number in site.numbers.counted.items() if key[0] == "circuit_breaker"}
+        assert told == {("kt", "open"): 2, ("kt", "half-open"): 2, ("kt", "closed"): 1}
 
 
 async def test_an_agent_that_hangs_opens_the_breaker_also_when_callers_give_up_first() -> None:

@@ -249,7 +249,8 @@ async def test_stock_under_random_commands_from_two_processes(rng: random.Random
                         commands.append(stocked({rng.choice(("AA", "BB")): counted}, revision=turn + 2))
             works = [rng.choice((one, two)).publish(command) for command in commands]
             change = AdjustStock(sku=Sku("AA"), location="cd-sp", change=rng.choice((-2, 3)), reason="count")
-            outcomes = await whoever([*works, *(store.call(change, STAFF) for store in (one, two))])
+            counts = (insist(store, change, STAFF, f"{turn} {n}") for n, store in enumerate((one, two)))
+            outcomes = await whoever([*works, *counts])
             assert [
                 outcome for outcome in outcomes if isinstance(outcome, Exception) and not isinstance(outcome, Conflict)
             ] == []
@@ -475,12 +476,9 @@ async def test_a_speaker_whose_time_is_over_is_refused_and_one_who_was_let_in_is
                 if slow:
                     let_in.set()
                     await gate.wait()
-
-            async def run() -> None:
-                await store.runtime.store.run(work)
                 order.append(str(token))
 
-            return run()
+            return store.runtime.store.run(work)
 
         await speak(one, 5)
         early = asyncio.create_task(speak(one, 5, slow=True))

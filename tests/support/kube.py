@@ -287,8 +287,14 @@ class KubeApi:
                 if self.kubectl("get", name, "-o", "jsonpath={.status.conditions}"):
                     break
             self.kubectl("wait", "--for=condition=Established", "--timeout=60s", name)
-            # it is served a moment later: until then the answer is a 429, "storage is (re)initializing"
-            self.get(definition["spec"]["names"]["plural"] + "." + definition["spec"]["group"])
+            # it is served a moment later: until then kubectl does not know of it, or hears "storage is (re)initializing"
+            served = definition["spec"]["names"]["plural"] + "." + definition["spec"]["group"]
+            for _ in range(100):
+                with contextlib.suppress(AssertionError):
+                    self.get(served)
+                    break
+            else:
+                self.get(served)
 
     def install_crd(self) -> None:
         """The LambdaAgent."""
