@@ -128,8 +128,8 @@ class Operator:
             self._watches.start()
             began = asyncio.get_running_loop().time()
             await self._watches.ended.wait()
-            if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
-                pause = 0.5
+            if self._watches.error is None or asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
+                pause = 0.5  # they were told to end, or have gone well for long
             self._metrics.watches.inc()
             _log.info("watches begin again", error=str(self._watches.error or ""), again_in=pause)
             await asyncio.sleep(pause)
