@@ -130,8 +130,8 @@ class Knative:
         while True:
             try:
                 for kind in (kinds.BROKER, kinds.KNATIVE_SERVICE, kinds.TRIGGER):
-                    if kind not in self.idle:
-                        for one in await self._client.list(kind, self._namespace):
+                    for one in await self._client.list(kind, self._namespace):
+                        if kind not in self.idle:  # asked after the list: what is made once it is idle gets no word
                             await self._tell(kind, one)
             except httpx.HTTPError:
                 pass  # the API server is being restarted
