@@ -115,7 +115,10 @@ def from_attributes(attributes: Mapping[str, Any], data: bytes, *, now: datetime
     sequence: int | None = None
     if "sequence" in values:
         if not _SEQUENCE.fullmatch(values["sequence"]):
-            raise BadEvent(f"sequence: {values['sequence']!r} is no whole number from 0", attribute="sequence")
+            raise BadEvent(
+                f"sequence: {values['sequence']!r} is no whole number from 0 with at most 18 digits",
+                attribute="sequence",
+            )
         sequence = int(values["sequence"])
     return Envelope(
         id=values["id"],
