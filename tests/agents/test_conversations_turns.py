@@ -94,13 +94,15 @@ async def test_the_likely_seller_is_woken_once_a_burst_before_its_turn() -> None
         assert store.woken == ["fashion", "fashion"]
 
 
-@pytest.mark.parametrize(("words", "likely"), [("quero um notebook", ["tech"]), ("oi", [])])
-async def test_on_the_shared_number_a_seller_is_woken_when_it_is_clear_which(words: str, likely: list[str]) -> None:
+async def test_on_the_shared_number_the_seller_of_the_turn_before_is_woken() -> None:
     async with ChatStore(**BURSTS) as store:
-        await store.write(words, to=SHARED)
-        assert store.woken == likely
+        await store.write("quero um notebook", to=SHARED)
+        assert store.woken == []
         await store.move(WINDOW)
-        assert [turn.brand for turn in store.turns] == likely
+        assert [turn.brand for turn in store.turns] == ["tech"]
+        await store.answer()
+        await store.write("o mais leve", to=SHARED)
+        assert store.woken == ["tech"]
 
 
 async def test_no_seller_is_woken_for_a_turn_at_once_or_for_a_person() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Protocol
 
@@ -40,7 +41,7 @@ class SellersByRequest:
     def wake(self, brand: str) -> None:
         url = self._addresses.url_of_consumer(f"seller/{brand}")
         now = time.monotonic()
-        if url is None or now < self._asked.get(url, 0.0) + PAUSE:
+        if url is None or now < self._asked.get(url, -math.inf) + PAUSE:
             return
         self._asked[url] = now
         task = asyncio.create_task(self._ask(url))

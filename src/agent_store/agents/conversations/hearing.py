@@ -25,7 +25,7 @@ from agent_store.agents.conversations.reading import (
     take_medium,
 )
 from agent_store.agents.conversations.repository import Conversations, Customers, Early, IdentityKind, Messages
-from agent_store.agents.conversations.routing import BRAND_PAYLOAD, answer_to_choice, route
+from agent_store.agents.conversations.routing import BRAND_PAYLOAD, answer_to_choice
 from agent_store.agents.conversations.settings import ConversationsSettings
 from agent_store.agents.conversations.speech import decide
 from agent_store.agents.conversations.texts import say
@@ -180,7 +180,7 @@ async def _await_medium(ctx: Context, conversation: Conversation, line: Line, *,
     due = conversation.await_medium(now, settings.media_patience)
     if due is not None:
         set_burst_timer(ctx, conversation, due)
-        _wake_seller(ctx, conversation, line)
+        _wake_seller(ctx, conversation)
     ctx.emit(
         ChatMediumOverdue(
             conversation_id=conversation.id, customer_id=conversation.customer_id, message_id=line.external_id
@@ -229,16 +229,14 @@ async def _burst(
     due = conversation.open_burst(ctx.now(), settings.burst_window, settings.burst_max)
     if due is not None:
         set_burst_timer(ctx, conversation, due)
-        _wake_seller(ctx, conversation, fresh)
+        _wake_seller(ctx, conversation)
 
 
-def _wake_seller(ctx: Context, conversation: Conversation, line: Line | None) -> None:
+def _wake_seller(ctx: Context, conversation: Conversation) -> None:
     """The customer may write on; a seller that sleeps starts meanwhile. The turn decides the brand, here it is likely."""
     directory = ctx.use(Directory)  # pyright: ignore[reportAbstractUsage]
     own = directory.by_number(conversation.number)
     brand = own.id if own is not None else conversation.brand
-    if own is None and line is not None and line.said:
-        brand = route(line.text, directory.brands(), brand).brand
     if brand is not None:
         ctx.use(Sellers).wake(brand)
 
