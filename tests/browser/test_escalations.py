@@ -63,6 +63,17 @@ def test_a_person_claims_writes_reads_and_hands_back(browser: Browser, server: s
     expect(page.get_by_label("Your name")).to_have_value("Rui")
 
 
+def test_a_click_that_ends_the_typing_of_the_name_claims(browser: Browser, server: str) -> None:
+    page = opened(browser, server)
+    page.locator(".item", has_text="human").click()
+    page.get_by_label("Your name").fill("Rui")
+    page.get_by_role("button", name="Claim").hover()
+    page.mouse.down()
+    page.wait_for_function("localStorage.getItem('agent-store-person') === 'Rui'")  # the page has heard of the name
+    page.mouse.up()
+    expect(page.get_by_role("button", name="Hand back")).to_be_visible()
+
+
 def test_what_another_person_has_is_shown_as_theirs(browser: Browser, server: str) -> None:
     pages = [opened(browser, server), opened(browser, server)]
     for page, name in zip(pages, ("Rui", "Eva"), strict=True):

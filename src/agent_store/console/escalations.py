@@ -331,11 +331,12 @@ class _Desk:
         if queue != self._drawn_queue:
             self._drawn_queue = queue
             self._draw_queue(now)
-        talk = (opened, self._person, self._transcript and self._transcript.conversation.customer_name)
+        # Whose it is, not who looks: a name typed just before a click on "Claim" must not put another button under it.
+        mine = opened is not None and opened.state == "claimed" and opened.person == self._person
+        talk = (opened, mine, self._transcript and self._transcript.conversation.customer_name)
         if talk != self._drawn_talk:
             self._drawn_talk = talk
-            self._draw_bar(opened)
-            mine = opened is not None and opened.state == "claimed" and opened.person == self._person
+            self._draw_bar(opened, mine)
             self._write.set_visibility(mine)
             self._reply.set_enabled(opened is not None and opened.can_reply)
             self._desk.classes(add="talking" if opened else "", remove="" if opened else "talking")
@@ -377,7 +378,7 @@ class _Desk:
                 if one.state == "claimed":
                     ui.label(f"with {one.person}").classes("meta font-medium")
 
-    def _draw_bar(self, opened: EscalationView | None) -> None:
+    def _draw_bar(self, opened: EscalationView | None, mine: bool) -> None:
         self._bar.clear()
         self._bar.set_visibility(opened is not None)
         if opened is None:
@@ -393,7 +394,7 @@ class _Desk:
                 ui.label(f"{opened.brand or 'no shop yet'} · {_LANGUAGES[opened.language]} · {reason}").classes("meta")
             if opened.state == "waiting":
                 ui.button("Claim", icon="front_hand", on_click=self._claim).props("unelevated no-caps")
-            elif opened.person == self._person:
+            elif mine:
                 ui.button("Hand back", icon="undo", on_click=self._hand_back).props("outline no-caps")
             else:
                 ui.label(f"with {opened.person}").classes("meta font-medium")
