@@ -65,11 +65,11 @@ THREE_GP = iso(b"3gp4", b"vide")
 
 
 def office(name: str, *more: str) -> bytes:
-    """A zip file as office programs make them."""
+    """A zip file as office programs make them; of a fixed date, so that it is the same in every process."""
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as file:
         for entry in ("[Content_Types].xml", name, *more):
-            file.writestr(entry, "<x/>")
+            file.writestr(zipfile.ZipInfo(entry), "<x/>")
     return held.getvalue()
 
 

@@ -40,6 +40,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
         (made.TEXT, "text/plain"),
         ("olá".encode("latin-1"), "text/plain"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_type_is_told_by_the_content(content: bytes, mime_type: str) -> None:
     assert mime_of(content) == mime_type
