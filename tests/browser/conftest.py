@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.bench.common import free_port
 from tests.support.components import need
@@ -19,6 +19,9 @@ ARGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic",
 ]  # fmt: skip
+
+# These tests ask what is shown, never how soon; a busy machine may take its time.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def test_a_customer_copies_the_code_pays_and_sees_it_without_doing_anything(
     assert page.evaluate("navigator.clipboard.readText()") == code
 
     page.get_by_role("button", name="Simular pagamento do Pix").click()
-    expect(page.get_by_role("heading", name="Pagamento aprovado!")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Pagamento aprovado!")).to_be_visible()
     shot(page, f"pix-paid-{width}")
     assert wrong == []
     context.close()

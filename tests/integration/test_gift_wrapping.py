@@ -52,7 +52,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
 def install(folder: Path, target: Path) -> str:
     uv = shutil.which("uv") or str(ROOT / ".venv-uv/bin/uv")
     if not Path(uv).exists():
-        missing("uv", "uv is absent: `make install` brings it")
+        missing("uv", "uv is absent: `make setup` brings it")
     command = [uv, "pip", "install", "--offline", "--no-deps", "--python", sys.executable, "--target", target, folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
