@@ -77,6 +77,39 @@ async def test_a_document_is_saved_and_not_shown(filename: str | None, dispositi
         assert answer.headers["content-disposition"] == disposition
 
 
+@pytest.mark.parametrize(
+    ("asked", "status", "start", "end"),
+    [
+        ("bytes=0-1", 206, 0, 2),
+        ("bytes=2-", 206, 2, None),
+        ("bytes=-3", 206, -3, None),
+        ("bytes=-999999", 206, 0, None),
+        ("Bytes=4-999999", 206, 4, None),
+        ("bytes=5-4", 200, 0, None),
+        ("bytes=-", 200, 0, None),
+        ("bytes=0-1,3-4", 200, 0, None),
+        ("seconds=0-1", 200, 0, None),
+        ("bytes=" + "9" * 40 + "-", 200, 0, None),
+        ("bytes=999999-", 416, 0, 0),
+        ("bytes=-0", 416, 0, 0),
+    ],
+)
+async def test_a_player_gets_the_part_that_it_asks_for(asked: str, status: int, start: int, end: int | None) -> None:
+    async with shop(made.OPUS) as (store, client, _):
+        address = f"/media/whatsapp/{await kept(store, 'audio')}"
+        answer = await client.get(address, headers={**STAFF, "range": asked})
+        assert (answer.status_code, answer.content) == (status, made.OPUS[start:end])
+        size = len(made.OPUS)
+        first = size + start if start < 0 else start
+        ranges = {
+            200: None, 206: f"bytes {first}-{first + len(answer.content) - 1}/{size}", 416: f"bytes */{size}",
+        }  # fmt: skip
+        assert answer.headers.get("content-range") == ranges[status]
+        assert answer.headers["accept-ranges"] == "bytes"
+        with_validator = await client.get(address, headers={**STAFF, "range": asked, "if-range": '"x"'})
+        assert (with_validator.status_code, with_validator.content) == (200, made.OPUS)
+
+
 async def test_a_text_is_no_page() -> None:
     async with shop(made.TEXT) as (store, client, _):
         answer = await client.get(f"/media/whatsapp/{await kept(store, 'document')}", headers=STAFF)

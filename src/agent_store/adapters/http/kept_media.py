@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from agent_store.adapters.http.ranges import whole_or_part
 from agent_store.agents.whatsapp.ports import MediaStore
 from agent_store.contracts.whatsapp import GetMedium
 from agent_store.kernel.errors import NotFound
@@ -23,13 +24,14 @@ def kept_media_router(runtime: Runtime, store: MediaStore, *, authorize: Callabl
     router = APIRouter(prefix="/media/whatsapp", include_in_schema=False, dependencies=[Depends(authorize)])
 
     @router.get("/{key}")
-    async def medium(key: str) -> Response:
+    async def medium(key: str, request: Request) -> Response:
         if len(key) > LONGEST_KEY:
             raise NotFound("there is nothing under this key")
         found = await runtime.call(GetMedium(key=key), Principal(staff="staff"))
         content = await store.open(found.key)
         seconds = min(3600, max(0, int((found.expires_at - runtime.clock.now()).total_seconds())))
-        return Response(
+        return whole_or_part(
+            request,
             content,
             media_type=found.mime_type,
             headers={
