@@ -1,5 +1,6 @@
 """A server for the browser test of `/escalations`: a real store, three customers in the queue. Run as a module; the port
-is its argument. `POST /write?text=…&wa_id=…` is a customer's phone."""
+is its argument. `POST /write?text=…&wa_id=…` is a customer's phone, `POST /send-media?wa_id=…` sends a photo, a voice note
+and a document from it."""
 
 from __future__ import annotations
 
@@ -15,11 +16,37 @@ from fastapi import FastAPI, Request
 from nicegui import ui
 
 from agent_store.adapters.http.auth import StaffAuth
+from agent_store.adapters.http.kept_media import kept_media_router
 from agent_store.console.escalations import register_escalations_page
+from agent_store.contracts.whatsapp import GetMedium, InboundContent, InboundMedia, KeptMedium, WhatsAppMediaReceived
+from agent_store.contracts.whatsapp import WhatsAppMessageReceived as Received
 from agent_store.kernel.clock import ManualClock
-from tests.support.chat import SHARED, TECH, ChatStore
+from tests.browser.simulator_server import tone
+from tests.support import media
+from tests.support.chat import FASHION, SHARED, TECH, ChatStore
 
 TOKEN = "browser-test"
+FILES = {
+    "photo": ("image", "image/png", media.png(320, 240), None),
+    "voice": ("audio", "audio/wav", tone(30.0), None),
+    "receipt": ("document", "application/pdf", media.PDF, "nota fiscal.pdf"),
+}
+"""By key: kind of message, type, content, name."""
+
+
+class Gateway:
+    """What the route to kept media asks the store."""
+
+    def __init__(self, store: ChatStore) -> None:
+        self.clock = store.clock
+
+    async def call(self, tool: GetMedium, principal: Any) -> KeptMedium:
+        _, mime_type, _, filename = FILES[tool.key]
+        expires_at = self.clock.now() + timedelta(days=1)
+        return KeptMedium(key=tool.key, mime_type=mime_type, filename=filename, expires_at=expires_at)
+
+    async def open(self, key: str) -> bytes:
+        return FILES[key][2]
 
 
 def serve(port: int) -> None:
@@ -54,6 +81,22 @@ def serve(port: int) -> None:
     async def write(text: str, wa_id: str) -> None:
         await store.write(text, wa_id=wa_id, name=None)
 
+    @app.post("/send-media")
+    async def send_media(wa_id: str) -> None:
+        for key, (kind, mime_type, _, filename) in FILES.items():
+            common: Any = {"wamid": f"wamid.{key}", "phone_number_id": FASHION, "sender": wa_id, "kind": kind}
+            content = InboundContent(media=InboundMedia(id=key, voice=kind == "audio", filename=filename))
+            now = clock.now()
+            await store.publish(
+                Received(**common, wa_id=wa_id, content=content, fetching=True, sent_at=now), channel="whatsapp"
+            )
+            await store.settle()
+            await store.publish(
+                WhatsAppMediaReceived(
+                    **common, key=key, mime_type=mime_type, expires_at=datetime.now(UTC) + timedelta(days=1)
+                )
+            )
+
     class Calls:
         async def call(self, tool: Any, principal: Any = None, key: str | None = None) -> Any:
             return await store.call(tool, principal, key)
@@ -63,6 +106,8 @@ def serve(port: int) -> None:
     def authorize(request: Request) -> None:
         auth(request)
 
+    gateway: Any = Gateway(store)
+    app.include_router(kept_media_router(gateway, gateway, authorize=authorize))
     register_escalations_page(Calls(), authorize)
     ui.run_with(app)
     uvicorn.run(app, port=port, log_level="warning")

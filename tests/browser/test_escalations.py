@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.escalations_server import TOKEN
+from tests.browser.pictures import shot
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -84,6 +85,24 @@ def test_what_another_person_has_is_shown_as_theirs(browser: Browser, server: st
     pages[0].get_by_role("button", name="Claim").click()
     expect(pages[1].locator(".bar")).to_contain_text("with Rui")
     expect(pages[1].get_by_placeholder("Write to the customer")).to_be_hidden()
+
+
+def test_what_the_customer_sent_is_seen_and_heard(browser: Browser, server: str) -> None:
+    page = opened(browser, server)
+    httpx.post(f"{server}/send-media", params={"wa_id": "551"}).raise_for_status()
+    page.locator(".item", has_text="upset").click()
+    photo = page.get_by_alt_text("What the customer sent")
+    expect(photo).to_be_visible()
+    assert photo.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    voice = page.locator("audio")
+    heard = """async sound => {
+        await sound.play(); sound.pause(); sound.currentTime = 20;
+        await new Promise(done => sound.addEventListener("seeked", done, {once: true}));
+        return [Math.round(sound.duration), sound.currentTime];
+    }"""
+    assert voice.evaluate(heard) == [30, 20]
+    expect(page.get_by_role("link", name="nota fiscal.pdf")).to_be_visible()
+    shot(page, "escalation-media")
 
 
 def test_a_phone_shows_the_queue_or_the_conversation(browser: Browser, server: str) -> None:

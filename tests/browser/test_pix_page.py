@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from agent_store.agents.payments import pix
-
-PICTURES = os.environ.get("AGENT_STORE_TEST_PICTURES")
-"""A folder for screenshots, for who wants to look."""
-
-
-def shot(page: Page, name: str) -> None:
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png")
+from tests.browser.pictures import shot
 
 
 @pytest.mark.parametrize("width", [390, 1280])
