@@ -59,6 +59,8 @@ def test_a_person_claims_writes_reads_and_hands_back(browser: Browser, server: s
     page.locator(".q-dialog").get_by_placeholder("e.g.").fill("refund agreed")
     page.locator(".q-dialog").get_by_role("button", name="Hand back").click()
     expect(items).to_have_count(2)
+    expect(page.get_by_text("Choose a conversation.")).to_be_visible()
+    expect(page.locator(".line")).to_have_count(0)
 
     page.reload()
     expect(page.get_by_label("Your name")).to_have_value("Rui")
@@ -101,8 +103,32 @@ def test_what_the_customer_sent_is_seen_and_heard(browser: Browser, server: str)
         return [Math.round(sound.duration), sound.currentTime];
     }"""
     assert voice.evaluate(heard) == [30, 20]
-    expect(page.get_by_role("link", name="nota fiscal.pdf")).to_be_visible()
+    expect(
+        page.get_by_role("link", name="nota fiscal.pdf")
+    ).to_be_in_viewport()  # the newest, below a picture that came late
     shot(page, "escalation-media")
+
+    voice.evaluate("sound => { sound.loop = true; return sound.play(); }")
+    httpx.post(f"{server}/write", params={"text": "ouviu?", "wa_id": "551"}).raise_for_status()
+    expect(page.locator(".line.customer").last).to_contain_text("ouviu?")
+    expect(page.locator(".line.customer").last).to_be_in_viewport()
+    assert not voice.evaluate("sound => sound.paused"), "it goes on when something new comes"
+
+
+def test_who_reads_above_is_left_there(browser: Browser, server: str) -> None:
+    page = opened(browser, server)
+    for turn in range(30):
+        httpx.post(f"{server}/write", params={"text": f"alô {turn}", "wa_id": "551"}).raise_for_status()
+    page.locator(".item", has_text="upset").click()
+    newest = page.locator(".line.customer").last
+    expect(newest).to_contain_text("alô 29")
+    expect(newest).to_be_in_viewport()
+    first = page.get_by_text("oi, tem vestido?")
+    first.scroll_into_view_if_needed()
+    httpx.post(f"{server}/write", params={"text": "e aí?", "wa_id": "551"}).raise_for_status()
+    expect(newest).to_contain_text("e aí?")
+    expect(first).to_be_in_viewport()
+    expect(newest).not_to_be_in_viewport()
 
 
 def test_a_phone_shows_the_queue_or_the_conversation(browser: Browser, server: str) -> None:

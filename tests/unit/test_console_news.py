@@ -1,11 +1,15 @@
-"""When the people's page looks: at news of what it shows, a while after, and now and then."""
+"""When the people's page looks: at news of what it shows, a while after, and now and then. And what it need not draw."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import pytest
+
 from agent_store.adapters.fanout import LocalFanOut
-from agent_store.console.escalations import _Desk
+from agent_store.console.escalations import _Desk, _no_longer_there
+from agent_store.contracts.chat import TranscriptLine
 from agent_store.kernel.news import News, Notice
 
 
@@ -79,3 +83,25 @@ async def test_news_may_be_started_and_stopped_twice_and_says_nothing_of_nothing
     await news.stop()
     await news.stop()
     assert heard == []
+
+
+def line(number: int, text: str = "") -> TranscriptLine:
+    at = datetime(2026, 1, 5, 12, tzinfo=UTC) + timedelta(seconds=number)
+    return TranscriptLine(direction="in", role="customer", text=text, at=at)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gone"),
+    [
+        ((), (1, 2), 0),
+        ((1, 2), (1, 2), 0),
+        ((1, 2), (1, 2, 3), 0),
+        ((1, 2, 3), (2, 3, 4), 1),
+        ((1, 2, 3), (7, 8, 9), 3),
+        ((1, 2, 3), (1, 2), 3),
+        ((1, 3), (1, 2, 3), 2),
+        ((1, 2), (), 2),
+    ],
+)
+def test_lines_that_stay_are_known_again(old: tuple[int, ...], new: tuple[int, ...], gone: int) -> None:
+    assert _no_longer_there([line(number) for number in old], [line(number, "edited") for number in new]) == gone

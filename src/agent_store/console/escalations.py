@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Protocol, TypeVar, cast
@@ -64,6 +64,20 @@ _STATUS = {
     "failed": "error",
     "uncertain": "help",
 }
+
+_BELOW = """requestAnimationFrame(() => {
+  const box = getHtmlElement(%d);
+  if (!box) return;
+  const below = () => { if (!box.away) box.scrollTop = box.scrollHeight; };
+  if (!box.watched) {
+    box.watched = true;
+    box.addEventListener('scroll', () => { box.away = box.scrollHeight - box.scrollTop - box.clientHeight > 80; });
+    box.addEventListener('load', below, true); // a picture has its height when it is there
+  }
+  %s
+  below();
+})"""
+"""The newest line is in sight, unless the person has scrolled up to read."""
 
 _STYLE = """
 body { background: #eef1f4; font-family: system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
@@ -159,7 +173,9 @@ class _Desk:
         self._transcript: Transcript | None = None
         self._drawn_queue: object = None
         self._drawn_talk: object = None
-        self._drawn_lines: object = None
+        self._drawn_of: str | None = None
+        self._drawn_lines: list[tuple[TranscriptLine, ui.element]] = []
+        """What stands on the page, and the conversation that it is of."""
         self._draft_key = new_id()
         self._busy = False
 
@@ -229,7 +245,6 @@ class _Desk:
     async def _show(self, escalation_id: str | None) -> None:
         self._open_id = escalation_id
         self._transcript = None
-        self._drawn_lines = None
         await self._refresh()
 
     async def _claim(self) -> None:
@@ -340,10 +355,7 @@ class _Desk:
             self._write.set_visibility(mine)
             self._reply.set_enabled(opened is not None and opened.can_reply)
             self._desk.classes(add="talking" if opened else "", remove="" if opened else "talking")
-        lines = None if self._transcript is None else self._transcript.lines
-        if (self._open_id, lines) != self._drawn_lines:
-            self._drawn_lines = (self._open_id, lines)
-            self._draw_lines(lines)
+        self._draw_lines(None if self._transcript is None else self._transcript.lines)
 
     def _draw_queue(self, now: datetime) -> None:
         self._list.clear()
@@ -400,21 +412,38 @@ class _Desk:
                 ui.label(f"with {opened.person}").classes("meta font-medium")
 
     def _draw_lines(self, lines: tuple[TranscriptLine, ...] | None) -> None:
-        self._lines.clear()
-        with self._lines:
-            if lines is None:
-                with ui.element("div").classes("empty"):
+        """Only what is new or has changed: whoever listens to a voice note, or has scrolled up, is not disturbed."""
+        if lines is None or self._open_id is None:
+            if self._drawn_of is not None or not self._lines.default_slot.children:
+                self._drawn_of, self._drawn_lines = None, []
+                self._lines.clear()
+                with self._lines, ui.element("div").classes("empty"):
                     ui.icon("forum").classes("text-4xl opacity-60")
                     ui.label("Choose a conversation.")
-                return
-            for line in lines:
-                self._draw_line(line)
-        ui.run_javascript(
-            f"requestAnimationFrame(() => {{ const box = getHtmlElement({self._lines.id}); if (box) box.scrollTop = 1e9 }})"
-        )
+            return
+        another = self._drawn_of != self._open_id
+        if another:
+            self._drawn_of, self._drawn_lines = self._open_id, []
+            self._lines.clear()
+        gone = _no_longer_there([line for line, _ in self._drawn_lines], lines)
+        for _, element in self._drawn_lines[:gone]:
+            element.delete()
+        stay = self._drawn_lines[gone:]
+        for (old, element), line in zip(stay, lines, strict=False):
+            if line != old:
+                element.clear()
+                self._draw_line(line, element)
+        self._drawn_lines = [(line, element) for (_, element), line in zip(stay, lines, strict=False)]
+        for line in lines[len(stay) :]:
+            with self._lines:
+                element = ui.element("div").classes(f"line {line.role}")
+            self._draw_line(line, element)
+            self._drawn_lines.append((line, element))
+        if another or len(lines) > len(stay):
+            ui.run_javascript(_BELOW % (self._lines.id, "box.away = false;" if another else ""))
 
-    def _draw_line(self, line: TranscriptLine) -> None:
-        with ui.element("div").classes(f"line {line.role}"):
+    def _draw_line(self, line: TranscriptLine, element: ui.element) -> None:
+        with element:
             if line.author and line.role in ("seller", "person"):
                 ui.label(line.author).classes("who")
             if line.deleted_at is not None:
@@ -432,6 +461,22 @@ class _Desk:
                     icon.classes(
                         "text-sky-600" if line.status == "read" else "text-red-700" if line.status == "failed" else ""
                     )
+
+
+def _no_longer_there(old: Sequence[TranscriptLine], new: Sequence[TranscriptLine]) -> int:
+    """How many of the oldest lines are gone; a transcript grows at its end, and only its newest lines are shown."""
+    return next(
+        (
+            gone
+            for gone in range(len(old))
+            if len(old) - gone <= len(new)
+            and all(
+                (one.direction, one.role, one.at) == (other.direction, other.role, other.at)
+                for one, other in zip(old[gone:], new, strict=False)
+            )
+        ),
+        len(old),
+    )
 
 
 def _draw_medium(line: TranscriptLine) -> None:
