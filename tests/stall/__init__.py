@@ -1,0 +1,1 @@
+"""The suite on a machine that stutters; see `__main__`."""
