@@ -1,4 +1,4 @@
-"""Import time, modules and memory of each process."""
+"""Import time, modules and memory of each process; and of a whole one, from its start until it is ready."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-from tests.bench.common import ROOT, Figure
+from tests.bench.common import ROOT, Figure, cpu_of
+from tests.support.directory import brand, directory_text, put
 
 _KERNEL = "import agent_store.kernel.runtime, agent_store.adapters.db.sqlite, agent_store.entrypoints.settings, uvicorn"
 PROCESSES = {
@@ -45,8 +48,45 @@ def _measure(imports: str) -> tuple[float, int, float]:
     return best
 
 
+STARTED = ("seller/fashion", "orders", "whatsapp")
+_PROGRAM = """
+import sys
+sys.modules["rich"] = None
+from agent_store.entrypoints.cli import main
+main()
+"""
+
+
+def _start(name: str) -> tuple[float, float]:
+    """(CPU ms, MiB in use) when `agent-store serve` is ready: behind a Broker that is never asked, on SQLite."""
+    least = (float("inf"), 0.0)
+    for _ in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            path = put(Path(folder) / "directory.yaml", directory_text(brand("fashion", "1001")))
+            environment = {
+                **os.environ, "K_SINK": "http://127.0.0.1:9/", "AGENT_STORE_BUS": "knative", "AGENT_STORE_PORT": "0",
+                "AGENT_STORE_DATA": folder, "AGENT_STORE_DIRECTORY": str(path),
+            }  # fmt: skip
+            with subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, "serve", name],
+                cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            ) as program:  # fmt: skip
+                assert program.stdout is not None
+                if "is ready" not in program.stdout.readline():
+                    raise RuntimeError(f"agent-store serve {name} did not start")
+                used = cpu_of(program.pid) * 1e3
+                status = Path(f"/proc/{program.pid}/status").read_text().splitlines()
+                program.terminate()
+        mib = next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+        least = min(least, (used, mib))
+    return least
+
+
 def run() -> list[Figure]:
     figures: list[Figure] = []
+    for name in STARTED:
+        used, mib = _start(name)
+        figures.append(Figure(f"start until ready, `serve {name}`", f"{used:.0f} ms CPU, {mib:.0f} MiB"))
     bare = _measure("pass")
     for name, imports in PROCESSES.items():
         cpu, modules, mib = _measure(imports)

@@ -18,10 +18,11 @@ from fastapi import FastAPI
 
 from agent_store.adapters.http import problems
 from agent_store.adapters.http.breaker import BreakerLimits
+from agent_store.adapters.http.contracts_server import contracts_router
 from agent_store.adapters.http.edge import Gate
 from agent_store.adapters.http.tokens import Tokens
 from agent_store.adapters.http.tools_client import CallLimits, RemoteToolbox
-from agent_store.adapters.http.tools_server import contracts_router, tools_router
+from agent_store.adapters.http.tools_server import tools_route
 from agent_store.kernel.agent import Agent
 from agent_store.kernel.clock import ManualClock
 from agent_store.kernel.context import Context
@@ -226,7 +227,7 @@ class Site:
         tokens = Tokens("kt-service", KEYS, clock=self.clock)
         app = FastAPI()
         problems.install(app)
-        app.include_router(tools_router(runtime.toolbox, tokens, clock=self.clock, ready=lambda: self.ready))
+        app.router.routes.append(tools_route(runtime.toolbox, tokens, clock=self.clock, ready=lambda: self.ready))
         app.include_router(
             contracts_router(runtime.toolbox, lambda: self.store.consumers, authorize=Gate("contracts", tokens=tokens))
         )

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from agent_store.adapters.bus.rabbitmq import RabbitMqBus
 from agent_store.adapters.db.sqlite import SqliteStore
 from agent_store.adapters.http.tokens import Tokens
 from agent_store.adapters.http.tools_client import RemoteToolbox
-from agent_store.adapters.http.tools_server import tools_router
+from agent_store.adapters.http.tools_server import tools_route
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.adapters.telemetry.observed import ObservedBrain, ObservedBus, TracedHttp
 from agent_store.adapters.telemetry.otel import OpenTelemetryTracing
@@ -237,9 +237,8 @@ async def test_a_tool_call_to_another_process_stays_in_the_trace(tmp_path: Path)
         theirs, ours = tracing_to(collector.url, service="kt"), tracing_to(collector.url, service="caller")
         offered = Runtime(SqliteStore(tmp_path / "kt"), [Consumer(notes())], tracing=theirs)
         await offered.start()
-        app = FastAPI()
         tokens = Tokens("kt", keys, clock=offered.clock)
-        app.include_router(tools_router(offered.toolbox, tokens, clock=offered.clock, ready=lambda: True))
+        app = Starlette(routes=[tools_route(offered.toolbox, tokens, clock=offered.clock, ready=lambda: True)])
         async with serving(TracedHttp(app, theirs)) as url:
             remote: list[RemoteToolbox] = []
 

@@ -115,8 +115,8 @@ def test_keys_are_rotated_without_a_refused_call() -> None:
 
 
 def _forged(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims))
-    return ".".join((*parts, ""))
+    parts = (json.dumps(part, separators=(",", ":")).encode() for part in (header, claims))
+    return ".".join((*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), ""))
 
 
 def _claims(**more: Any) -> dict[str, Any]:
@@ -131,8 +131,12 @@ def _claims(**more: Any) -> dict[str, Any]:
         "rubbish",
         "a.b.c",
         "é.é.é",
+        f"{made_by()._first}",
+        f"{made_by()._first}.",
+        f"{made_by()._first}..",
         _forged({"alg": "none", "kid": "k1"}, _claims()),
         _forged({"alg": "HS256", "kid": "k1"}, _claims()),
+        _forged({"alg": "HS256", "kid": "k1", "typ": "JWT"}, _claims()),
         _forged({"alg": "HS256", "kid": ["k1"]}, _claims()),
         jwt.encode(_claims(), "another-secret-of-32-bytes-or-so!!", "HS256", {"kid": "k1"}),
         jwt.encode(_claims(), OLD[1].ljust(32, b"!"), "HS256", {"kid": "k1"}),
@@ -151,6 +155,9 @@ def test_what_the_store_has_not_signed_is_refused(token: str) -> None:
         {"exp": int(ManualClock().now().timestamp()) + 3600},
         {"exp": None},
         {"iat": "now"},
+        {"iss": None},
+        {"iss": 1},
+        {"aud": ["mcp"]},
         {"who": None},
         {"who": {"lease_token": "many"}},
         {"cause": {"id": "e1"}},
@@ -159,9 +166,42 @@ def test_what_the_store_has_not_signed_is_refused(token: str) -> None:
 )
 def test_claims_that_cannot_be_are_refused_even_when_signed(claims: dict[str, Any]) -> None:
     tokens = made_by()
-    token = jwt.encode(_claims(**claims), tokens._keys["k1"], "HS256", {"kid": "k1"})
     with pytest.raises(BadToken):
+        tokens.check_access(_signed(tokens, _claims(**claims)), "mcp")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"rubbish", b"[]", b"\xff", b"[" * 2000], ids=["empty", "word", "list", "bytes", "deep"]
+)
+def test_a_payload_that_is_no_object_is_refused_even_when_signed(payload: bytes) -> None:
+    tokens = made_by()
+    token = jwt.PyJWS().encode(payload, tokens._keys[tokens._first], "HS256", {"kid": "k1"})
+    with pytest.raises(BadToken, match="cannot be read"):
         tokens.check_access(token, "mcp")
+
+
+def _signed(tokens: Tokens, claims: dict[str, Any]) -> str:
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), tokens._keys[tokens._first], "HS256", {"kid": "k1"})
+
+
+@given(st.text(min_size=1), st.builds(Principal, customer_id=st.text(), staff=st.none() | st.text()))
+def test_a_token_is_to_the_byte_what_another_library_makes_and_reads(key_id: str, principal: Principal) -> None:
+    tokens = made_by((key_id, OLD[1]))
+    token = tokens.for_access("mcp", principal)
+    key = tokens._keys[tokens._first]
+    read = jwt.decode_complete(token, key, ["HS256"], {"verify_exp": False, "verify_iat": False}, audience="mcp")
+    assert read["header"] == {"typ": "JWT", "alg": "HS256", "kid": key_id}
+    assert jwt.encode(read["payload"], key, "HS256", {"kid": key_id}) == token
+
+
+@given(st.data())
+def test_a_token_with_a_changed_letter_is_refused(data: st.DataObject) -> None:
+    tokens = made_by()
+    token = tokens.for_access("mcp", ANA)
+    at = data.draw(st.integers(0, len(token) - 1))
+    letter = data.draw(st.characters(max_codepoint=255).filter(lambda letter: letter != token[at]))
+    with pytest.raises(BadToken):
+        tokens.check_access(f"{token[:at]}{letter}{token[at + 1 :]}", "mcp")
 
 
 @pytest.mark.parametrize(

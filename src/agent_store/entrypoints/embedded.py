@@ -20,11 +20,11 @@ from agent_store.adapters.directory import FileDirectory, parse_yaml
 from agent_store.adapters.http import problems
 from agent_store.adapters.http.api import closed_intake, public_api, staff_api
 from agent_store.adapters.http.auth import StaffAuth, login_router
+from agent_store.adapters.http.contracts_server import contracts_router
 from agent_store.adapters.http.edge import Gate
 from agent_store.adapters.http.kept_media import kept_media_router
 from agent_store.adapters.http.mcp import McpDoor
 from agent_store.adapters.http.media import media_router
-from agent_store.adapters.http.tools_server import contracts_router
 from agent_store.adapters.payments.bank import bank_router
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.adapters.telemetry.observed import TracedHttp

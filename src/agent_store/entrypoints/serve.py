@@ -27,10 +27,11 @@ Make = Callable[[Settings], ServedProcess | StewardProcess]
 async def _serve(settings: Settings, make: Make) -> None:
     listener = bind(settings.host, settings.port)
     process = make(with_port(settings, listener.getsockname()[1]))
+    pages = isinstance(process, ServedProcess) and process.api
     gc.freeze()
     gc.enable()
     config = uvicorn.Config(
-        process.door(), interface="asgi3", log_config=None, access_log=False,
+        process.door(), interface="asgi3", log_config=None, access_log=False, lifespan="auto" if pages else "off", ws="auto" if pages else "none",
         timeout_graceful_shutdown=max(1, int(settings.grace.total_seconds())),
     )  # fmt: skip
     server = HttpServer(config)
@@ -50,7 +51,7 @@ async def _serve(settings: Settings, make: Make) -> None:
             gc.freeze()
             sys.stdout.write(f"{process.service} is ready on {process.url}\n")
             sys.stdout.flush()
-            if isinstance(process, ServedProcess) and process.api:
+            if isinstance(process, ServedProcess) and pages:
                 _write_run_file(run_file, process)
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         else:

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from fastapi import FastAPI
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
-from agent_store.adapters.http import problems
 from agent_store.adapters.http.auth import StaffAuth, login_router
-from agent_store.adapters.http.dead import dead_api
 from agent_store.adapters.http.edge import Gate
 from agent_store.adapters.http.mcp import McpDoor
 from agent_store.adapters.http.tokens import Tokens
 from agent_store.adapters.http.tools_client import RemoteToolbox
-from agent_store.adapters.http.tools_server import contracts_router, tools_router
+from agent_store.adapters.http.tools_server import tools_route
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
 from agent_store.adapters.telemetry.observed import ObservedBus, TracedHttp
 from agent_store.adapters.telemetry.state import StateMetrics
@@ -58,6 +58,8 @@ from agent_store.kernel.store import Store
 from agent_store.kernel.toolbox import LocalToolbox, Toolbox
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from agent_store.adapters.kubernetes import ServiceAccount
     from agent_store.agents.whatsapp.ports import WhatsAppSettings
 
@@ -110,7 +112,7 @@ async def check_schema(settings: Settings, agents: Iterable[Agent]) -> None:
         await asyncio.to_thread(schema.prepare_sqlite, settings.database, found)
 
 
-class _Process:
+class _Process(ABC):
     """What both kinds share."""
 
     def __init__(
@@ -154,6 +156,12 @@ class _Process:
         self._graveyard: Graveyard
         self._asgi: dict[str, AsgiApp] = {}
         """Applications of hot paths, served before any router looks."""
+        self._routes = [
+            Route("/healthz", self._healthz),
+            Route("/readyz", self._readyz),
+            Route("/metrics", self._page_of_metrics),
+        ]
+        """What every process serves, without FastAPI."""
 
     @property
     def _healthy(self) -> bool:
@@ -169,7 +177,23 @@ class _Process:
             return set(self.services.consumers())
         return self.runtime.network.worker.served if self.runtime.network is not None else set()
 
-    def _app(self) -> FastAPI:
+    @cached_property
+    def app(self) -> FastAPI:
+        """All that is served besides `_asgi`, made when it is first asked for: most processes only ever hear events,
+        and FastAPI's imports are a fifth of a seller's start from no pod."""
+        app = self._bare_app()
+        self._mount(app)
+        return app
+
+    @abstractmethod
+    def _mount(self, app: FastAPI) -> None:
+        """Add this process's routers."""
+
+    def _bare_app(self) -> FastAPI:
+        from fastapi import FastAPI
+
+        from agent_store.adapters.http import problems
+
         @contextlib.asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
             yield
@@ -177,25 +201,22 @@ class _Process:
         app = FastAPI(title=f"Agent Store: {self.service}", version=VERSION, redoc_url=None, docs_url=None,
                       openapi_url=None, lifespan=lifespan)  # fmt: skip
         problems.install(app)
-
-        @app.get("/healthz", include_in_schema=False)
-        async def healthz() -> Response:
-            """Not about the database or the broker: a restart of this process mends neither."""
-            fit = not self.ready or self._healthy
-            return JSONResponse({"status": "alive" if fit else "broken"}, 200 if fit else 503)
-
-        @app.get("/readyz", include_in_schema=False)
-        async def readyz() -> Response:
-            fit = self.ready and self._healthy
-            return JSONResponse({"status": "ready" if fit else "not ready"}, 200 if fit else 503)
-
-        @app.get("/metrics", include_in_schema=False)
-        async def metrics() -> Response:
-            await self._state.refresh()
-            body, kind = self.metrics.page()
-            return Response(body, media_type=kind)
-
+        app.router.routes.extend(self._routes)  # for those who ask with another method
         return app
+
+    async def _healthz(self, _: Request) -> Response:
+        """Not about the database or the broker: a restart of this process mends neither."""
+        fit = not self.ready or self._healthy
+        return JSONResponse({"status": "alive" if fit else "broken"}, 200 if fit else 503)
+
+    async def _readyz(self, _: Request) -> Response:
+        fit = self.ready and self._healthy
+        return JSONResponse({"status": "ready" if fit else "not ready"}, 200 if fit else 503)
+
+    async def _page_of_metrics(self, _: Request) -> Response:
+        await self._state.refresh()
+        body, kind = self.metrics.page()
+        return Response(body, media_type=kind)
 
     def _observed(self, bus: Bus) -> Bus:
         """The bus with a span for each event that it takes, and with its figures."""
@@ -216,13 +237,19 @@ class _Process:
         )
 
     async def _route(self, scope: Scope, receive: Any, send: Any) -> None:
-        path = scope.get("path")
-        app = self._asgi.get(path) if scope["type"] == "http" and path is not None else None
-        if app is None or (scope["method"] != "POST" and path in ("/", "/events")):
-            app = self.app
-        await app(scope, receive, send)
-
-    app: FastAPI
+        if scope["type"] == "http":
+            path = scope["path"]
+            app = self._asgi.get(path)
+            if app is not None and (scope["method"] == "POST" or path not in ("/", "/events")):
+                await app(scope, receive, send)
+                return
+            for route in self._routes:
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(found)
+                    await route.handle(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
 
     async def _keep(self, dead: DeadDelivery) -> None:
         await self._graveyard.keep(dead)
@@ -268,8 +295,9 @@ class _Process:
             await self._follow_brands()
             self._followed = version
 
+    @abstractmethod
     async def _follow_brands(self) -> None:
-        """For a process that serves every brand."""
+        """Take up brands that came and leave those that went, in a process that serves every brand."""
 
     async def _listening(self) -> None:
         """Until its queues stand, but not for long: without a broker it serves its webhooks and tools all the same."""
@@ -356,13 +384,15 @@ class ServedProcess(_Process):
         )  # fmt: skip
         self._graveyard = Graveyard(self.runtime.world, self._all_consumers, self._expected)
         self.simulator = self._simulator() if "whatsapp" in agents and not settings.whatsapp_graph_url else None
-        self.app = self._app()
+        self._routes.append(tools_route(self.runtime.toolbox, self.tokens, clock=self.clock, ready=lambda: self.ready))
         self.mcp = McpDoor(
             self.runtime.toolbox, Gate("mcp", staff=self.auth, tokens=self.tokens), clock=self.clock,
             name=self.service, version=VERSION, urls=(self.url, self.public_url),
         )  # fmt: skip
         self._asgi["/mcp"] = self.mcp
-        self._mount(agents)
+        self._take_hot_paths()
+        if self.api:  # people wait for its pages, and the server tells them when it starts and ends
+            assert self.app is not None  # noqa: S101  # made now
         if steward:
             self._take_duties()
 
@@ -407,37 +437,35 @@ class ServedProcess(_Process):
 
     # --- HTTP --------------------------------------------------------------------------------------------------
 
-    def _mount(self, agents: Sequence[str]) -> None:
-        app = self.app
-        app.include_router(tools_router(self.runtime.toolbox, self.tokens, clock=self.clock, ready=lambda: self.ready))
-        app.include_router(
-            contracts_router(
-                self.runtime.toolbox,
-                lambda: self.consumers,
-                authorize=Gate("contracts", staff=self.auth, tokens=self.tokens),
-            )
-        )
+    def _take_hot_paths(self) -> None:
         if self.settings.bus == "knative":
             from agent_store.adapters.bus.knative import KnativeBus, KnativeIntake
 
             assert isinstance(self.bus, KnativeBus)  # noqa: S101  # the setting says so
             intake: AsgiApp = KnativeIntake(self.bus)
             self._asgi["/"] = self._asgi["/events"] = intake
-        else:
-            from agent_store.adapters.http.api import closed_intake
-
-            app.include_router(closed_intake())
         if self.whatsapp_settings is not None:
             from agent_store.agents.whatsapp.api import webhook
 
             trusted = self.simulator.trusted if self.simulator is not None else None
             hook: AsgiApp = webhook(self, self.whatsapp_settings, simulator=trusted, limiter=self.shared.limiter)
             self._asgi["/webhooks/whatsapp"] = hook
+
+    def _mount(self, app: FastAPI) -> None:
+        from agent_store.adapters.http.contracts_server import contracts_router
+
+        gate = Gate("contracts", staff=self.auth, tokens=self.tokens)
+        app.include_router(contracts_router(self.runtime.toolbox, lambda: self.consumers, authorize=gate))
+        if self.settings.bus != "knative":
+            from agent_store.adapters.http.api import closed_intake
+
+            app.include_router(closed_intake())
         if self.simulator is not None:
             from agent_store.adapters.whatsapp.simulator_http import simulator_router
 
             app.include_router(simulator_router(self.simulator, authorize=self.auth))
-        if "payments" in agents:
+        served = {agent.name for agent in self._agents}
+        if "payments" in served:
             from agent_store.agents.payments.api import router as payments_router
 
             bank = self._rooms.bank
@@ -446,29 +474,29 @@ class ServedProcess(_Process):
                 from agent_store.adapters.payments.bank import bank_router
 
                 app.include_router(bank_router(bank, authorize=self.auth))
-        if "whatsapp" in agents or self.api:
+        if "whatsapp" in served or self.api:
             from agent_store.adapters.http.kept_media import kept_media_router
 
             app.include_router(kept_media_router(self.runtime, self._rooms.media_store(), authorize=self.auth))
         if self.api:
-            self._mount_api()
+            self._mount_api(app)
 
-    def _mount_api(self) -> None:
+    def _mount_api(self, app: FastAPI) -> None:
         from agent_store.adapters.http.api import public_api, staff_api
         from agent_store.adapters.http.media import media_router
         from agent_store.console.pages import mount_pages
         from agent_store.entrypoints.admin import RemoteAdmin, draw_product
 
-        self.app.include_router(login_router(self.auth))
+        app.include_router(login_router(self.auth))
         admin = RemoteAdmin(self.runtime, self.directory)
         limit = self.shared.api_limit(self.auth)
-        self.app.include_router(public_api(self.runtime, self.directory), dependencies=limit)
-        self.app.include_router(
+        app.include_router(public_api(self.runtime, self.directory), dependencies=limit)
+        app.include_router(
             staff_api(self.runtime, self.directory, self.auth, admin, self.shared.news), dependencies=limit
         )
-        self.app.include_router(media_router(self.runtime, self.directory, draw_product))
+        app.include_router(media_router(self.runtime, self.directory, draw_product))
         mount_pages(
-            self.app, self.runtime, self.directory, self.simulator,
+            app, self.runtime, self.directory, self.simulator,
             authorize=self.auth, storage_secret=self.secrets.page_secret, news=self.shared.news,
         )  # fmt: skip
 
@@ -539,9 +567,15 @@ class StewardProcess(_Process):
             retention=settings.retention, bus=self._observed(self.bus), keeper=True,
         )  # fmt: skip
         self._graveyard = Graveyard(self.runtime.world, self._all_consumers, self._expected)
-        self.app = self._app()
-        self.app.include_router(dead_api(self.runtime, self.auth))
         self._take_duties()
+
+    def _mount(self, app: FastAPI) -> None:
+        from agent_store.adapters.http.dead import dead_api
+
+        app.include_router(dead_api(self.runtime, self.auth))
+
+    async def _follow_brands(self) -> None:
+        """It serves none."""
 
     async def start(self) -> int:
         taken = await self._begin(all_agents())

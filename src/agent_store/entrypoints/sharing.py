@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, params
-
 from agent_store.adapters.fanout import LocalFanOut, NoFanOut
 from agent_store.adapters.http.auth import StaffAuth
 from agent_store.adapters.http.limits import ApiLimit
@@ -21,6 +19,8 @@ from agent_store.kernel.news import FanOut, News
 from agent_store.kernel.runtime import Runtime
 
 if TYPE_CHECKING:
+    from fastapi import params
+
     from agent_store.adapters.redis.link import RedisLink
 
 _DAY = timedelta(days=1)
@@ -80,6 +80,8 @@ class Shared:
 
     def api_limit(self, auth: StaffAuth) -> list[params.Depends]:
         """`dependencies` for the routers of the API."""
+        from fastapi import Depends
+
         return [Depends(ApiLimit(self.limiter, self._api, auth))]
 
     async def start(self, runtime: Runtime) -> None:

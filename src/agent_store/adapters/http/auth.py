@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from fastapi import APIRouter
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 
 from agent_store.kernel.errors import PermanentError
 from agent_store.kernel.tool import Principal
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 COOKIE = "agent_store_staff"
 
@@ -64,6 +67,8 @@ class StaffAuth:
 def login_router(auth: StaffAuth) -> APIRouter:
     """`GET /login?token=…&to=/page`: turns the token in a printed address into a cookie, so that it does not stay in the
     address bar."""
+    from fastapi import APIRouter
+
     router = APIRouter(include_in_schema=False)
 
     @router.get("/login")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
-from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from agent_store.kernel.errors import StoreError, TemporaryError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     return JSONResponse(
         {"type": f"urn:agent-store:problem:{code}", "title": code.replace("-", " "), "status": status, "detail": detail}
-        | ({"details": jsonable_encoder(more)} if more else {}),
+        | ({"details": to_jsonable_python(more, fallback=str)} if more else {}),
         status,
         headers,
         "application/problem+json",
@@ -33,6 +35,8 @@ def of_error(error: StoreError) -> Response:
 
 
 def install(app: FastAPI) -> None:
+    from fastapi.exceptions import RequestValidationError
+
     async def store_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, StoreError)  # noqa: S101  # registered for this class below
         return of_error(error)

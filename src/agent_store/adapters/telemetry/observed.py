@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agent_store.adapters.telemetry.metrics import PrometheusMetrics
-from agent_store.agents.whatsapp.ports import WhatsAppApi
 from agent_store.kernel import tracing as spans
 from agent_store.kernel.brain import Brain, BrainAnswer, BrainRequest
 from agent_store.kernel.bus import Bus, Intake
@@ -19,6 +18,9 @@ from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.event import Envelope
 from agent_store.kernel.metrics import Metrics
 from agent_store.kernel.tracing import NOTHING, Span, Tracing, Value, code_of
+
+if TYPE_CHECKING:
+    from agent_store.agents.whatsapp.ports import WhatsAppApi
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
