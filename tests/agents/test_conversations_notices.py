@@ -26,7 +26,7 @@ from agent_store.contracts.orders import (
     OrderView,
 )
 from agent_store.contracts.payments import FailureCode, PaymentFailed, PaymentLinkCreated, PaymentRefunded
-from agent_store.contracts.whatsapp import OutButtons
+from agent_store.contracts.whatsapp import OutButtons, OutLink, WhatsAppMessageSend
 from agent_store.kernel.event import Event
 from agent_store.kernel.ids import ConversationId, OrderId, Sku
 from agent_store.kernel.money import Money
@@ -111,6 +111,11 @@ async def told(store: ChatStore, *events: Event) -> list[str]:
     return store.said[before:]
 
 
+def link_of(send: WhatsAppMessageSend) -> str:
+    assert isinstance(send.content, OutLink)
+    return send.content.url
+
+
 @asynccontextmanager
 async def with_customer(text: str = "Oi, quero um vestido vermelho", **settings: Any) -> AsyncGenerator[ChatStore]:
     async with ChatStore(**settings) as store:
@@ -119,14 +124,27 @@ async def with_customer(text: str = "Oi, quero um vestido vermelho", **settings:
         yield store
 
 
-async def test_a_payment_link_says_amount_link_and_until_when() -> None:
+async def test_a_payment_link_says_amount_and_until_when() -> None:
     async with with_customer() as store:
         (text,) = await told(store, a_link(store))
         assert "R$ 319,70" in text
-        assert LINK in text
         assert "AS-7K3F9Q" in text
         assert "9h25" in text  # noon UTC and 25 minutes, in Brasília
         assert "4242" not in text
+
+
+@pytest.mark.parametrize(
+    ("first", "button"),
+    [("Oi, quero um vestido", "Pagar agora"), ("hi, do you have dresses?", "Pay now"), ("hola, busco un vestido rojo", "Pagar ahora")],
+)  # fmt: skip
+async def test_a_payment_link_is_a_button(first: str, button: str) -> None:
+    async with with_customer(first) as store:
+        await told(store, a_link(store))
+        content = store.sent[-1].content
+        assert isinstance(content, OutLink)
+        assert (content.button, content.url) == (button, LINK)
+        assert "AS-7K3F9Q" in content.text
+        assert LINK not in content.text
 
 
 async def test_the_test_codes_are_told_in_test_mode_only() -> None:
@@ -363,7 +381,7 @@ async def test_a_fact_that_comes_during_a_turn_is_told_right_after_the_answer() 
         await store.answer("Pedido AS-7K3F9Q feito!")
         assert len(store.said) == 4
         assert store.said[1] == "Pedido AS-7K3F9Q feito!"
-        assert LINK in store.said[2]
+        assert link_of(store.sent[2]) == LINK
         assert [send.number for send in store.sent] == [1, 2, 3, 4]
         await store.write("oi")
         await store.answer("sim?")
@@ -376,7 +394,7 @@ async def test_a_held_fact_survives_a_kill_and_a_turn_that_never_ends() -> None:
         await told(store, a_link(store))
         await store.kill_and_restart()
         await store.move(timedelta(seconds=90))
-        assert LINK in store.said[-1]
+        assert link_of(store.sent[-1]) == LINK
 
 
 async def test_facts_are_told_while_a_person_speaks_too() -> None:

@@ -36,8 +36,16 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/gift-wrapping"
 ANA = "5511990001234"
 CART = "FAS-VPIMENTA-VM-P"
-ORDER = ("/checkout", "/method:pickup", "Ana Souza", "/store:loja-paulista", "/confirm_order", "/pay_link", "4242")
-"""From a cart to a paid order that is fetched at a store."""
+ORDER = {
+    "/checkout": "prefere receber",
+    "/method:pickup": "Em qual loja",
+    "Ana Souza": "Em qual loja",
+    "/store:loja-paulista": "Está tudo certo",
+    "/confirm_order": "Pague com segurança",
+    "/pay_link": "/pay/",
+    "4242": "Pagamento aprovado",
+}
+"""From a cart to a paid order that is fetched at a store: what is said, and what the answer to it says."""
 REST = (
     "whatsapp", "conversations", "assistant", "catalog", "inventory", "pricing", "cart", "orders", "payments", "fulfillment",
 )  # fmt: skip
@@ -184,8 +192,8 @@ async def wrap(store: StoreProcess) -> None:
 async def order(store: StoreProcess, http: httpx.AsyncClient) -> str:
     """From the cart to a confirmed order, fetched at a store; its number."""
     staff = {"Authorization": f"Bearer {TOKEN}", "X-Staff-Name": "Rita"}
-    for step in ORDER:
-        await store.say(ANA, step)
+    for step, answer in ORDER.items():
+        await store.say(ANA, step, until=answer)
     async with asyncio.timeout(60):
         while True:
             answer = await http.post("/api/tools/gift-wrapping.to_wrap", json={}, headers=staff)
@@ -303,8 +311,8 @@ async def test_a_seller_in_a_process_without_the_package_uses_it_by_its_contract
 
 async def ordered(store: Several, database: str) -> list[dict[str, Any]]:
     """Order what is in the cart; the rows of gift wrapping that stand for an order."""
-    for step in ORDER:
-        await store.say(ANA, step)
+    for step, answer in ORDER.items():
+        await store.say(ANA, step, until=answer)
     connection = await asyncpg.connect(database)
     try:
         async with asyncio.timeout(60):

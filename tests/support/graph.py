@@ -32,13 +32,18 @@ class Sent:
 
     @property
     def text(self) -> str:
-        """What a customer reads: body text, caption, or the text of an interactive message."""
+        """What a customer reads: body text, caption, or the text of an interactive message with the page its button opens."""
         kind = self.payload["type"]
         if kind == "text":
             return self.payload["text"]["body"]
         if kind == "image":
             return self.payload["image"].get("caption", "")
-        return self.payload["interactive"]["body"]["text"]
+        interactive = self.payload["interactive"]
+        said = interactive["body"]["text"]
+        if interactive["type"] == "cta_url":
+            button = interactive["action"]["parameters"]
+            said += f"\n[{button['display_text']}] {button['url']}"
+        return said
 
     @property
     def choices(self) -> dict[str, str]:

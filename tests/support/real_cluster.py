@@ -234,7 +234,8 @@ class Shopper:
         for one in self.shop.api(self._chat, after=after, wait=1):
             if not one["mine"]:
                 options = tuple(option["id"] for option in one["options"])
-                self.heard.append(Message(one["seq"], one["wamid"], one["kind"], one["text"], options))
+                said = "\n".join([one["text"], *(link["url"] for link in one["links"])])
+                self.heard.append(Message(one["seq"], one["wamid"], one["kind"], said, options))
 
     def buy(
         self,

@@ -17,7 +17,7 @@ from agent_store.agents.conversations.speech import Saying, decide, dump, tell
 from agent_store.agents.conversations.texts import clock, day, say
 from agent_store.agents.conversations.wishes import PERSON_PAYLOAD
 from agent_store.contracts import templates
-from agent_store.contracts.chat import ButtonsBlock, ImageBlock, ReplyBlock, ReplyChoice, TextBlock
+from agent_store.contracts.chat import ButtonsBlock, ImageBlock, LinkBlock, ReplyBlock, ReplyChoice, TextBlock
 from agent_store.contracts.common import Language
 from agent_store.contracts.orders import (
     Delivery,
@@ -304,7 +304,6 @@ async def link(ctx: Context, event: PaymentLinkCreated) -> None:
         language,
         number=event.order_number,
         total=event.amount,
-        link=event.link,
         until=clock(event.expires_at, ctx.now(), language),
     )
     if ctx.use(ConversationsSettings).test_mode:
@@ -319,7 +318,7 @@ async def link(ctx: Context, event: PaymentLinkCreated) -> None:
         order_id=event.order_id,
         customer_id=event.customer_id,
         conversation=conversation,
-        blocks=[TextBlock(text=text), *pix_blocks(event, language)],
+        blocks=[LinkBlock(text=text, button=say("pay_button", language), url=event.link), *pix_blocks(event, language)],
         template=_link_template(event, language, ctx.now()),
         expires_at=event.expires_at,
     )

@@ -154,10 +154,11 @@ TEXTS: Mapping[str, Mapping[Language, str]] = {
         "es": "Código QR Pix del pedido *{number}*: {total}.",
     },
     "pay_link": {
-        "pt": "Pedido *{number}*: {total}.\n\nPague com segurança aqui:\n{link}\n\nO link vale até {until}.",
-        "en": "Order *{number}*: {total}.\n\nPay safely here:\n{link}\n\nThe link is good until {until}.",
-        "es": "Pedido *{number}*: {total}.\n\nPaga con seguridad aquí:\n{link}\n\nEl enlace vale hasta {until}.",
+        "pt": "Pedido *{number}*: {total}.\n\nPague com segurança pelo botão abaixo. O link vale até {until}.",
+        "en": "Order *{number}*: {total}.\n\nPay safely with the button below. The link is good until {until}.",
+        "es": "Pedido *{number}*: {total}.\n\nPaga con seguridad con el botón de abajo. El enlace vale hasta {until}.",
     },
+    "pay_button": {"pt": "Pagar agora", "en": "Pay now", "es": "Pagar ahora"},
     "pay_test_codes": {
         "pt": "Loja de teste: responda *4242* (aprovado), *1111* (sem limite), *2222* (cartão vencido) ou *3333* (falha de "
         "rede).",
