@@ -298,7 +298,7 @@ QUEUE_PROXY = 25
 """Millicores that Knative's sidecar asks for by default."""
 
 
-def test_kind_asks_for_at_most_one_and_a_half_cores_with_every_seller_awake() -> None:
+def test_kind_asks_for_at_most_one_and_a_half_cores_with_every_pod_there_can_be() -> None:
     found, running = objects("kind"), agents("kind")
     own = [*found, *objects("operator")]
     replicas = {
@@ -311,7 +311,7 @@ def test_kind_asks_for_at_most_one_and_a_half_cores_with_every_seller_awake() ->
         for container in spec["containers"]
     )
     pods = sum(
-        (millicores(agent.spec.resources.requests.cpu) + QUEUE_PROXY) * max(1, agent.spec.scaling.min_replicas)
+        (millicores(agent.spec.resources.requests.cpu) + QUEUE_PROXY) * agent.spec.scaling.max_replicas
         for agent in running.values()
     )
     dispatchers = 0
