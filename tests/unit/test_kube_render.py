@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from agent_store.entrypoints.operator import known_agents
+from agent_store.entrypoints.rooms import agent_named
 from agent_store.kube.derived import (
     DIRECTORY,
     Around,
@@ -25,10 +27,13 @@ from agent_store.kube.model import LambdaAgent
 from agent_store.kube.render import render
 
 KNOWN = {
-    "seller": Facts(frozenset({"chat"}), a_brand_each=True),
+    "seller": Facts(frozenset({"chat"}), a_brand_each=True, only={"chat": "store.chat.message.new"}),
     "orders": Facts(frozenset({"order"})),
     "conversations": Facts(frozenset({"chat", "order", "whatsapp"})),
     "whatsapp": Facts(frozenset({"schedule", "whatsapp"})),
+    "pricing": Facts(frozenset({"catalog"}), only={"catalog": "store.product.imported"}),
+    "inventory": Facts(frozenset({"catalog", "order"}), only={"catalog": "store.product.imported"}),
+    "cart": Facts(frozenset({"order"}), only={"order": "store.cart.ordered"}),
     "fulfillment": Facts(frozenset()),
 }
 BRAND = {"id": "pets", "name": "Patas & Cia", "seller": "Teo", "phoneNumberIds": ["100000000000006"]}
@@ -183,8 +188,40 @@ def test_a_jobs_pod_is_none_that_a_service_sends_to() -> None:
 # --- events ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_seller_hears_its_brand_only() -> None:
-    assert subscriptions_of(agent(), KNOWN) == [{"topic": "chat", "brand": "pets"}]
+def test_a_seller_hears_its_brand_only_and_nothing_that_it_would_drop() -> None:
+    heard = {"type": "store.chat.message.new", "topic": "chat", "brand": "pets"}
+    assert subscriptions_of(agent(), KNOWN) == [heard]
+    assert the(render(agent(), AROUND), "Trigger")["spec"]["filter"] == {"attributes": heard}
+
+
+@pytest.mark.parametrize(
+    ("run", "wanted"),
+    [
+        (["pricing"], [{"type": "store.product.imported", "topic": "catalog"}]),
+        (["pricing", "inventory"], [{"type": "store.product.imported", "topic": "catalog"}, {"topic": "order"}]),
+        (["cart"], [{"type": "store.cart.ordered", "topic": "order"}]),
+        (["cart", "orders"], [{"topic": "order"}]),
+        (["seller", "conversations"], [{"topic": "chat"}, {"topic": "order"}, {"topic": "whatsapp"}]),
+    ],
+)
+def test_a_topic_is_narrowed_to_a_type_only_where_no_agent_of_the_process_hears_a_second(
+    run: list[str], wanted: list[dict[str, str]]
+) -> None:
+    assert subscriptions_of(agent(run=run), KNOWN) == wanted
+
+
+def test_a_seller_beside_an_agent_that_hears_one_other_type_loses_neither() -> None:
+    known = {**KNOWN, "watcher": Facts(frozenset({"chat"}), only={"chat": "store.chat.response"})}
+    assert subscriptions_of(agent(run=["seller", "watcher"]), known) == [{"topic": "chat"}]
+
+
+def test_what_is_known_of_the_stores_own_agents_brings_all_that_they_listen_to() -> None:
+    for name, facts in known_agents().items():
+        heard = {(one.event.topic, event) for event, one in agent_named(name).subscriptions.items()}
+        assert {topic for topic, _ in heard} <= facts.topics
+        for topic, only in facts.only.items():
+            assert {event for other, event in heard if other == topic} == {only}
+    assert known_agents()["seller"].only == {"chat": "store.chat.message.new"}
 
 
 def test_the_topics_of_all_agents_of_a_process_are_heard_once_each() -> None:

@@ -21,8 +21,7 @@ import uvloop
 
 from agent_store.adapters.telemetry import logs
 from agent_store.entrypoints.listen import HttpServer, bind
-from agent_store.entrypoints.rooms import A_BRAND_EACH, AGENTS, agent_named
-from agent_store.kernel.agent import TICK_TOPIC
+from agent_store.entrypoints.rooms import A_BRAND_EACH, AGENTS, agent_named, heard_by
 from agent_store.kernel.errors import InvalidInput
 from agent_store.kube.api import Api, NotLeading, connection
 from agent_store.kube.around import Options
@@ -91,11 +90,9 @@ def known_agents() -> dict[str, Facts]:
     """What this program's own agents listen to."""
     found: dict[str, Facts] = {}
     for name in AGENTS:
-        agent = agent_named(name)
-        topics = {subscription.event.topic for subscription in agent.subscriptions.values()}
-        if agent.ticks:
-            topics.add(TICK_TOPIC)
-        found[name] = Facts(frozenset(topics), a_brand_each=name in A_BRAND_EACH)
+        heard = heard_by(agent_named(name))
+        only = {topic: min(types) for topic, types in heard.items() if len(types) == 1 and "" not in types}
+        found[name] = Facts(frozenset(heard), a_brand_each=name in A_BRAND_EACH, only=only)
     return found
 
 

@@ -106,20 +106,14 @@ def consumers_of(names: Iterable[str], directory: Directory, *, live: bool = Fal
     return list(found.values())
 
 
-def filters_of(consumers: Iterable[Consumer]) -> list[dict[str, str]]:
-    """What a deployment of these consumers must be sent, as attributes that are all equal: a Trigger each."""
-    filters: set[tuple[str, str]] = set()
-    for consumer in consumers:
-        agent = consumer.agent
-        topics = {subscription.event.topic for subscription in agent.subscriptions.values()}
-        if agent.ticks and consumer.brand is None:
-            topics.add(TICK_TOPIC)
-        filters.update((topic, consumer.brand or "") for topic in topics)
-    return [
-        {"topic": topic, "brand": brand} if brand else {"topic": topic}
-        for topic, brand in sorted(filters)
-        if not (brand and (topic, "") in filters)
-    ]
+def heard_by(agent: Agent) -> dict[str, set[str]]:
+    """Topic → types of events that it listens to; its ticks are the type "" of the topic `schedule`."""
+    heard: dict[str, set[str]] = {}
+    for name, subscription in agent.subscriptions.items():
+        heard.setdefault(subscription.event.topic, set()).add(name)
+    if agent.ticks:
+        heard.setdefault(TICK_TOPIC, set()).add("")
+    return heard
 
 
 class Rooms:

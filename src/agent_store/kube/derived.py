@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +29,8 @@ class Facts:
     topics: frozenset[str]
     a_brand_each: bool = False
     """There is an instance of it a brand: `seller/fashion`."""
+    only: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By topic, the one type of event that it listens to, where there is no second."""
 
 
 @dataclass(frozen=True)
@@ -87,25 +89,44 @@ def consumers_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[str]:
 def subscriptions_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[dict[str, str]]:
     """The filters of its Triggers, each a set of attributes that must all be equal; at most `MAX_TRIGGERS`.
 
-    More topics than that become one Trigger for all of them, by the brand alone or without a filter: what an agent does
-    not listen to, it answers at once.
+    A topic of which one type is listened to is brought as that type only: a seller that sleeps is not woken by its own
+    answers. More topics than that become one Trigger for all of them, by the brand alone or without a filter: what an
+    agent does not listen to, it answers at once.
     """
     spec = agent.spec
     if spec.eventing.subscriptions:
         return [_attributes(one) for one in spec.eventing.subscriptions]
-    found: set[tuple[str, str]] = set()
+    heard: dict[tuple[str, str], set[str]] = {}
     for name in spec.run:
         facts = known.get(name)
         if facts is None:
             continue
         brand = spec.brand.id if facts.a_brand_each and spec.brand is not None else ""
-        found.update((topic, brand) for topic in facts.topics if not (brand and topic == "schedule"))
-    found -= {(topic, brand) for topic, brand in found if brand and (topic, "") in found}
+        for topic in facts.topics:
+            if not (brand and topic == "schedule"):
+                heard.setdefault((topic, brand), set()).add(facts.only.get(topic, ""))
+    found = filters_of(heard)
     if len(found) > MAX_TRIGGERS:
-        brands = {brand for _, brand in found}
+        brands = {one.get("brand", "") for one in found}
         brand = brands.pop() if len(brands) == 1 else ""
         return [{"brand": brand} if brand else {}]
-    return [{"topic": topic, "brand": brand} if brand else {"topic": topic} for topic, brand in sorted(found)]
+    return found
+
+
+def filters_of(heard: Mapping[tuple[str, str], Set[str]]) -> list[dict[str, str]]:
+    """Sets of attributes that bring all of this and little else. `heard`: types by topic and brand; the brand "" is every
+    brand, the type "" every type."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for (topic, brand), types in heard.items():
+        found.setdefault((topic, "" if (topic, "") in heard else brand), set()).update(types)
+    return [
+        {
+            **({"type": min(types)} if len(types) == 1 and "" not in types else {}),
+            "topic": topic,
+            **({"brand": brand} if brand else {}),
+        }
+        for (topic, brand), types in sorted(found.items())
+    ]
 
 
 def _attributes(subscription: Subscription) -> dict[str, str]:

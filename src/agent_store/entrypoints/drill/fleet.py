@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -24,8 +24,11 @@ from agent_store.entrypoints.drill.processes import MAIN, Balancer, StoreProcess
 from agent_store.entrypoints.drill.state import PostgresState, SqliteState, State
 from agent_store.entrypoints.programs import Absent, Postgres, Program, RabbitMQ, Redis
 from agent_store.entrypoints.proxy import FaultProxy
-from agent_store.entrypoints.rooms import AGENTS, consumers_of, filters_of
+from agent_store.entrypoints.rooms import AGENTS, consumers_of, heard_by
+from agent_store.kernel.agent import TICK_TOPIC
+from agent_store.kernel.consumer import Consumer
 from agent_store.kernel.errors import InvalidInput, TemporaryError
+from agent_store.kube.derived import filters_of
 
 if TYPE_CHECKING:
     from agent_store.entrypoints.programs_knative import KnativeBroker
@@ -52,6 +55,17 @@ BRAND = "fashion"
 STEWARD = "steward"
 GRACE = timedelta(seconds=15)
 """That a process of a drill has to finish its work after SIGTERM."""
+
+
+def _triggers(consumers: Iterable[Consumer]) -> list[dict[str, str]]:
+    """What a deployment of these consumers must be sent, as the operator would have it."""
+    heard: dict[tuple[str, str], set[str]] = {}
+    for consumer in consumers:
+        brand = consumer.brand or ""
+        for topic, types in heard_by(consumer.agent).items():
+            if not (brand and topic == TICK_TOPIC):
+                heard.setdefault((topic, brand), set()).update(types)
+    return filters_of(heard)
 
 
 class Fleet:
@@ -269,7 +283,7 @@ class Fleet:
             KnativeBroker(self.rabbitmq.url, programs_folder(), dead_letter_sink=sink)
         )
         for name, consumers in GROUPS.items():
-            for position, wanted in enumerate(filters_of(consumers_of(consumers, self._directory()))):
+            for position, wanted in enumerate(_triggers(consumers_of(consumers, self._directory()))):
                 await self.broker.add_trigger(
                     f"{name}-{position}",
                     wanted,
