@@ -392,7 +392,7 @@ class ServedProcess(_Process):
         self._asgi["/mcp"] = self.mcp
         self._take_hot_paths()
         if self.api:  # people wait for its pages, and the server tells them when it starts and ends
-            assert self.app is not None  # noqa: S101  # made now
+            _ = self.app
         if steward:
             self._take_duties()
 
