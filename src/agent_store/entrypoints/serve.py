@@ -31,7 +31,8 @@ async def _serve(settings: Settings, make: Make) -> None:
     gc.freeze()
     gc.enable()
     config = uvicorn.Config(
-        process.door(), interface="asgi3", log_config=None, access_log=False, lifespan="auto" if pages else "off", ws="auto" if pages else "none",
+        process.door(), interface="asgi3", log_config=None, access_log=False,
+        lifespan="auto" if pages else "off", ws="auto" if pages else "none",
         timeout_graceful_shutdown=max(1, int(settings.grace.total_seconds())),
     )  # fmt: skip
     server = HttpServer(config)

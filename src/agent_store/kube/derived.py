@@ -89,8 +89,8 @@ def consumers_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[str]:
 def subscriptions_of(agent: LambdaAgent, known: Mapping[str, Facts]) -> list[dict[str, str]]:
     """The filters of its Triggers, each a set of attributes that must all be equal; at most `MAX_TRIGGERS`.
 
-    A topic of which one type is listened to is brought as that type only: a seller that sleeps is not woken by its own
-    answers. More topics than that become one Trigger for all of them, by the brand alone or without a filter: what an
+    A topic of which one type is listened to is brought as that type only: what a seller would drop does not keep its
+    pods awake. More topics than that become one Trigger for all of them, by the brand alone or without a filter: what an
     agent does not listen to, it answers at once.
     """
     spec = agent.spec
